@@ -1,0 +1,83 @@
+"""Download links: S3 presigned URLs whose end is known.
+
+A URL presigned with a Lambda's own role dies with that role's session, at a moment nobody is told. So the
+links are signed with a session of the download role, opened for each link: it may read archives and
+nothing else, and its end is in STS's answer. A session of a role assumed from a role lasts one hour at
+most: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_manage-assume.html (role chaining).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+from botocore.config import Config
+
+from shared.moments import Clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_sts import STSClient
+
+LONGEST_SECONDS = 3600
+SHORTEST_SESSION_SECONDS = 900  # STS opens no session for less
+SIGNING_SECONDS = 30  # the session is asked for before the URL is signed; both must end as printed
+
+
+@dataclass(frozen=True)
+class Link:
+    """A presigned GET. `url` is a secret until `ends_at`: it goes to its reader and into no log."""
+
+    url: str
+    ends_at: datetime
+
+
+class LinkSigner:
+    """Signs links to archives in one bucket, as the download role."""
+
+    def __init__(self, sts: STSClient, clock: Clock, *, role_arn: str, bucket: str) -> None:
+        self._sts = sts
+        self._clock = clock
+        self._role_arn = role_arn
+        self._bucket = bucket
+        self._session = boto3.Session()
+
+    def sign(self, object_key: str, *, backup_id: str, seconds: int) -> Link:
+        """A link that works for `seconds` (1 to 3600), or a little less where the session ends first.
+
+        Raises botocore's ClientError where STS refuses. The session is named after the backup, so that
+        CloudTrail and S3's access log tell which link a download came by.
+        """
+        wanted = min(seconds, LONGEST_SECONDS)
+        session = self._sts.assume_role(
+            RoleArn=self._role_arn,
+            RoleSessionName=f"backup-{backup_id}",
+            DurationSeconds=max(SHORTEST_SESSION_SECONDS, min(wanted + SIGNING_SECONDS, LONGEST_SECONDS)),
+        )["Credentials"]
+        left = int((session["Expiration"] - self._clock()).total_seconds())
+        s3 = self._session.client(
+            "s3",
+            aws_access_key_id=session["AccessKeyId"],
+            aws_secret_access_key=session["SecretAccessKey"],
+            aws_session_token=session["SessionToken"],
+            # Without these boto3 signs with SigV2 in some regions, which the bucket refuses.
+            config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}),
+        )
+        url = s3.generate_presigned_url(
+            "get_object",
+            Params={"Bucket": self._bucket, "Key": object_key},
+            ExpiresIn=max(1, min(wanted, left)),
+        )
+        return Link(url, end_of(url))
+
+
+def end_of(url: str) -> datetime:
+    """The moment from which S3 refuses this presigned URL, read from the URL itself.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+    """
+    query = parse_qs(urlsplit(url).query)
+    signed_at = datetime.strptime(query["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return signed_at + timedelta(seconds=int(query["X-Amz-Expires"][0]))

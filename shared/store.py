@@ -1,0 +1,355 @@
+"""The backups table: the lock, every transition of a backup, and the account's settings.
+
+    pk = ACCOUNT#<id>   sk = PENDING        the one running backup: the lock
+                        sk = BACKUP#<ulid>  a finished one, sorted by time
+                        sk = SETTINGS       plan, account name, encoding: kept by the operator's product
+
+Every write after the first is conditional on the backup's id, so that a step of a dead, redriven or
+overtaken run stops at its next write (the fence):
+
+    run A   put PENDING(A) ── … dies ───────────────── wakes up: update if PENDING is A → Superseded
+    closed by hand            PENDING(A) → BACKUP#A
+    run B                                 put PENDING(B) ── …
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from shared.backup import (
+    LEASE,
+    Backup,
+    Failure,
+    MailState,
+    State,
+    failure_record,
+    from_record,
+    to_record,
+)
+from shared.moments import to_text
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import UpdateItemInputTypeDef
+
+PENDING = "PENDING"
+SETTINGS = "SETTINGS"
+HISTORY = "BACKUP#"
+
+MAIL_CLAIM = timedelta(minutes=10)
+"""A claim on the e-mail older than this is taken over: its run is dead (notify may run for one minute)."""
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+class AlreadyRunning(Exception):
+    """The account has a running backup, which is handed over. Nobody retries; the caller is told."""
+
+    def __init__(self, running: Backup) -> None:
+        super().__init__("a backup of this account is running")
+        self.running = running
+
+
+class Superseded(Exception):
+    """This backup is no longer the account's running one: its run must stop. Nobody retries."""
+
+
+@dataclass(frozen=True)
+class AccountSettings:
+    account_id: str
+    name: str
+    plan: str
+    encoding: str
+
+
+class BackupStore:
+    """`history_days` is how long finished backups stay listed; TTL then collects them."""
+
+    def __init__(self, client: DynamoDBClient, table_name: str, *, history_days: int = 730) -> None:
+        self._client = client
+        self._table = table_name
+        self._history_days = history_days
+
+    # --- reading ---
+
+    def settings(self, account_id: str) -> AccountSettings | None:
+        """What the operator's product says of the account; None for an account it never named."""
+        record = self._get(account_id, SETTINGS)
+        if record is None:
+            return None
+        return AccountSettings(
+            account_id=account_id,
+            name=str(record.get("name", "")),
+            plan=str(record.get("plan", "")),
+            encoding=str(record.get("encoding", "utf-8")),
+        )
+
+    def running(self, account_id: str) -> Backup | None:
+        """The account's running backup, if there is one."""
+        record = self._get(account_id, PENDING)
+        return from_record(record) if record else None
+
+    def find(self, account_id: str, backup_id: str) -> Backup | None:
+        """A backup of this account, running or finished."""
+        # The history first: a backup moves from pending to the history in one transaction, so looking
+        # there last could miss it in both places.
+        record = self._get(account_id, HISTORY + backup_id)
+        if record is None:
+            running = self.running(account_id)
+            if running is not None and running.id == backup_id:
+                return running
+            record = self._get(account_id, HISTORY + backup_id)
+        return from_record(record) if record else None
+
+    def history(self, account_id: str, *, limit: int, before: str | None = None) -> list[Backup]:
+        """Finished backups, newest first, from the one before the backup id `before`."""
+        return [from_record(record) for record in self._newest_first(account_id, limit=limit, before=before)]
+
+    def last_ready(self, account_id: str, now: datetime) -> Backup | None:
+        """The newest backup whose file can be fetched."""
+        for record in self._newest_first(account_id, limit=None, before=None):
+            backup = from_record(record)
+            if backup.state_at(now) is State.READY:
+                return backup
+        return None
+
+    # --- the lock, and the way through the workflow ---
+
+    def claim(self, backup: Backup) -> None:
+        """Put the pending record. Raises AlreadyRunning, with the running backup, where there is one."""
+        record = self._record(backup.account_id, PENDING, to_record(backup))
+        record["lease_until"] = _serialize(to_text(backup.requested_at + LEASE))
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=record,
+                # True where the account has no pending record: nothing of it is alive.
+                ConditionExpression="attribute_not_exists(pk)",
+                # The loser is told who won without a second read, which could find another one.
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            running = from_record(_plain(_item_of(error)))
+            # botocore repeats a put whose answer was lost, and then meets its own record.
+            if running.id != backup.id:
+                raise AlreadyRunning(running) from None
+
+    def begin(self, account_id: str, backup_id: str, *, units: int, now: datetime) -> None:
+        """Say that the work runs, in so many units. Raises Superseded."""
+        self._update_pending(
+            account_id,
+            backup_id,
+            "SET #state = :running, units = :units, lease_until = :lease",
+            {":running": State.RUNNING.value, ":units": units, ":lease": to_text(now + LEASE)},
+            names={"#state": "state"},
+        )
+
+    def advance(self, account_id: str, backup_id: str, *, unit: int, records: int, now: datetime) -> None:
+        """Say how many records a unit has written so far, and that it lives. Raises Superseded.
+
+        A retried unit starts from nothing; what users see never goes back, so a lower count only
+        extends the lease.
+        """
+        lease = {":lease": to_text(now + LEASE)}
+        try:
+            self._update_pending(
+                account_id,
+                backup_id,
+                "SET progress.#unit = :records, lease_until = :lease",
+                {":records": records, **lease},
+                names={"#unit": str(unit)},
+                # True for a unit's first word and for every one that says more than the last.
+                unless="attribute_exists(progress.#unit) AND progress.#unit > :records",
+            )
+        except Superseded:
+            self._update_pending(account_id, backup_id, "SET lease_until = :lease", lease)
+
+    def note_failure(self, account_id: str, backup_id: str, failure: Failure) -> None:
+        """Keep the reason for the step that will close the backup; the first one stays. Raises Superseded."""
+        self._update_pending(
+            account_id,
+            backup_id,
+            "SET failure = if_not_exists(failure, :failure)",
+            {":failure": failure_record(failure)},
+        )
+
+    def finish(self, backup: Backup) -> None:
+        """Move the backup from pending to the history, as it stands in `backup`, in one transaction.
+
+        Doing it again with the same outcome does nothing. Raises Superseded where this backup is not
+        the running one, or has ended otherwise.
+        """
+        if backup.finished_at is None:
+            raise ValueError("a finished backup says when")
+        record = self._record(backup.account_id, HISTORY + backup.id, to_record(backup))
+        record["ttl"] = _serialize(int((backup.finished_at + timedelta(days=self._history_days)).timestamp()))
+        try:
+            self._client.transact_write_items(
+                TransactItems=[
+                    {
+                        "Delete": {
+                            "TableName": self._table,
+                            "Key": self._key(backup.account_id, PENDING),
+                            # True while this backup holds the lock.
+                            "ConditionExpression": "backup_id = :id",
+                            "ExpressionAttributeValues": {":id": {"S": backup.id}},
+                        }
+                    },
+                    {
+                        "Put": {
+                            "TableName": self._table,
+                            "Item": record,
+                            # True while this backup has not ended: a terminal state never changes.
+                            "ConditionExpression": "attribute_not_exists(pk)",
+                        }
+                    },
+                ],
+            )
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+            if reasons - {"None", "ConditionalCheckFailed"}:
+                raise  # throttled or in conflict with another transaction: the caller's retry
+            ended = self._get(backup.account_id, HISTORY + backup.id)
+            if ended is None or ended["state"] != backup.state.value:
+                raise Superseded from None
+
+    # --- the e-mail ---
+
+    def claim_mail(self, account_id: str, backup_id: str, now: datetime) -> bool:
+        """Take the right to send this backup's e-mail. False where it is sent, refused or being sent.
+
+        SES has no idempotency token, so claim → send → mark: two e-mails at most, when a sender dies
+        between send and mark and its claim is taken over.
+        """
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=self._key(account_id, HISTORY + backup_id),
+                UpdateExpression="SET mail = :sending, mail_claimed_at = :now",
+                ConditionExpression=(
+                    "attribute_exists(pk) AND "
+                    # True for the first sender.
+                    "(attribute_not_exists(mail)"
+                    # True where the last sender died before it could say how it went.
+                    " OR (mail = :sending AND mail_claimed_at < :stale))"
+                ),
+                ExpressionAttributeValues={
+                    ":sending": {"S": MailState.SENDING.value},
+                    ":now": {"S": to_text(now)},
+                    ":stale": {"S": to_text(now - MAIL_CLAIM)},
+                },
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def release_mail(self, account_id: str, backup_id: str) -> None:
+        """Give the claim back, for a retry, where SES surely did not take the e-mail."""
+        self._client.update_item(
+            TableName=self._table,
+            Key=self._key(account_id, HISTORY + backup_id),
+            UpdateExpression="REMOVE mail, mail_claimed_at",
+            ConditionExpression="attribute_exists(pk)",
+        )
+
+    def mark_mail(self, account_id: str, backup_id: str, state: MailState) -> None:
+        """Say how the e-mail went."""
+        self._client.update_item(
+            TableName=self._table,
+            Key=self._key(account_id, HISTORY + backup_id),
+            UpdateExpression="SET mail = :state",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues={":state": {"S": state.value}},
+        )
+
+    # --- DynamoDB ---
+
+    @staticmethod
+    def _key(account_id: str, sk: str) -> dict[str, Any]:
+        return {"pk": {"S": f"ACCOUNT#{account_id}"}, "sk": {"S": sk}}
+
+    def _record(self, account_id: str, sk: str, values: Mapping[str, object]) -> dict[str, Any]:
+        return self._key(account_id, sk) | {name: _serialize(value) for name, value in values.items()}
+
+    def _get(self, account_id: str, sk: str) -> dict[str, Any] | None:
+        answer = self._client.get_item(
+            TableName=self._table, Key=self._key(account_id, sk), ConsistentRead=True
+        )
+        return _plain(answer["Item"]) if "Item" in answer else None
+
+    def _newest_first(
+        self, account_id: str, *, limit: int | None, before: str | None
+    ) -> Iterator[dict[str, Any]]:
+        newest = f"{HISTORY}{before}" if before else f"{HISTORY}~"  # '~' sorts after every ULID
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :oldest AND :newest",
+            ExpressionAttributeValues={
+                ":pk": {"S": f"ACCOUNT#{account_id}"},
+                ":oldest": {"S": HISTORY},
+                ":newest": {"S": newest},
+            },
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            PaginationConfig={"PageSize": 25 if limit is None else limit + 1},
+        )
+        found = 0
+        for page in pages:
+            for item in page["Items"]:
+                if before and item["sk"]["S"] == f"{HISTORY}{before}":
+                    continue
+                yield _plain(item)
+                found += 1
+                if found == limit:
+                    return
+
+    def _update_pending(
+        self,
+        account_id: str,
+        backup_id: str,
+        expression: str,
+        values: Mapping[str, object],
+        *,
+        names: Mapping[str, str] | None = None,
+        unless: str | None = None,
+    ) -> None:
+        # True while this backup holds the lock: the fence.
+        condition = "backup_id = :backup_id"
+        update: UpdateItemInputTypeDef = {
+            "TableName": self._table,
+            "Key": self._key(account_id, PENDING),
+            "UpdateExpression": expression,
+            "ConditionExpression": f"{condition} AND NOT ({unless})" if unless else condition,
+            "ExpressionAttributeValues": {
+                ":backup_id": {"S": backup_id},
+                **{name: _serialize(value) for name, value in values.items()},
+            },
+        }
+        if names:
+            update["ExpressionAttributeNames"] = names
+        try:
+            self._client.update_item(**update)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            raise Superseded from None
+
+
+def failed(backup: Backup, failure: Failure, now: datetime) -> Backup:
+    """The backup as it ends when it fails; a reason noted earlier by a step counts more."""
+    return dataclasses.replace(backup, state=State.FAILED, failure=backup.failure or failure, finished_at=now)
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _deserialize(value) for name, value in item.items()}
+
+
+def _item_of(error: ClientError) -> Mapping[str, Any]:
+    item: Mapping[str, Any] = error.response["Item"]  # type: ignore[typeddict-item]
+    return item
