@@ -10,7 +10,7 @@ live in the account's history. `shared.store` writes them.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -81,7 +81,8 @@ class Failure:
 class Backup:
     """One backup of one account, pending or finished.
 
-    `progress` maps a unit's number to the records it has written so far. `finished_at`, `expires_at`,
+    `progress` maps a unit's number to the records it has written so far, `units_done` names those that
+    have written all. `finished_at`, `expires_at`,
     `bytes` and `replaced` are set on finished backups only (`expires_at`, `bytes` on ready ones).
     """
 
@@ -96,6 +97,7 @@ class Backup:
     object_key: str
     units: int | None = None
     progress: Mapping[int, int] = field(default_factory=dict)
+    units_done: frozenset[int] = frozenset()
     failure: Failure | None = None
     finished_at: datetime | None = None
     expires_at: datetime | None = None
@@ -173,6 +175,7 @@ def to_record(backup: Backup) -> dict[str, object]:
     }
     optional: dict[str, object | None] = {
         "units": backup.units,
+        "units_done": set(backup.units_done) or None,
         "failure": None if backup.failure is None else failure_record(backup.failure),
         "finished_at": backup.finished_at and to_text(backup.finished_at),
         "expires_at": backup.expires_at and to_text(backup.expires_at),
@@ -218,6 +221,7 @@ def from_record(record: Mapping[str, object]) -> Backup:
         object_key=fields.text("object_key"),
         units=fields.optional_number("units"),
         progress={int(unit): int(str(done)) for unit, done in fields.mapping("progress").items()},
+        units_done=frozenset(int(str(unit)) for unit in fields.set("units_done")),
         failure=Failure(Reason(failure.text("reason")), failure.optional_text("detail")) if failure else None,
         finished_at=fields.optional_moment("finished_at"),
         expires_at=fields.optional_moment("expires_at"),
@@ -248,6 +252,12 @@ class _Fields:
 
     def optional_moment(self, name: str) -> datetime | None:
         return from_text(self.text(name)) if name in self._record else None
+
+    def set(self, name: str) -> Set[object]:
+        value = self._record.get(name, frozenset())
+        if not isinstance(value, Set):
+            raise TypeError(f"{name} is no set")
+        return value
 
     def mapping(self, name: str) -> Mapping[str, object]:
         value = self._record[name]

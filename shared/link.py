@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from shared.moments import Clock
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 LONGEST_SECONDS = 3600
 SHORTEST_SESSION_SECONDS = 900  # STS opens no session for less
 SIGNING_SECONDS = 30  # the session is asked for before the URL is signed; both must end as printed
+
+
+class ArchiveGone(Exception):
+    """There is no object at the key any more. Nobody retries; the reader is told."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,8 @@ class LinkSigner:
     def sign(self, object_key: str, *, backup_id: str, seconds: int) -> Link:
         """A link that works for `seconds` (1 to 3600), or a little less where the session ends first.
 
-        Raises botocore's ClientError where STS refuses. The session is named after the backup, so that
-        CloudTrail and S3's access log tell which link a download came by.
+        Raises ArchiveGone, and botocore's ClientError where STS or S3 refuses. The session is named after
+        the backup, so that CloudTrail and S3's access log tell which link a download came by.
         """
         wanted = min(seconds, LONGEST_SECONDS)
         session = self._sts.assume_role(
@@ -65,6 +70,12 @@ class LinkSigner:
             # Without these boto3 signs with SigV2 in some regions, which the bucket refuses.
             config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}),
         )
+        try:
+            s3.head_object(Bucket=self._bucket, Key=object_key)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                raise ArchiveGone from None
+            raise
         url = s3.generate_presigned_url(
             "get_object",
             Params={"Bucket": self._bucket, "Key": object_key},

@@ -152,25 +152,31 @@ class BackupStore:
             names={"#state": "state"},
         )
 
-    def advance(self, account_id: str, backup_id: str, *, unit: int, records: int, now: datetime) -> None:
+    def advance(
+        self, account_id: str, backup_id: str, *, unit: int, records: int, now: datetime, done: bool = False
+    ) -> None:
         """Say how many records a unit has written so far, and that it lives. Raises Superseded.
 
         A retried unit starts from nothing; what users see never goes back, so a lower count only
         extends the lease.
         """
-        lease = {":lease": to_text(now + LEASE)}
+        values: dict[str, object] = {":lease": to_text(now + LEASE)}
+        also_done = ""
+        if done:
+            values[":unit"] = {unit}
+            also_done = " ADD units_done :unit"
         try:
             self._update_pending(
                 account_id,
                 backup_id,
-                "SET progress.#unit = :records, lease_until = :lease",
-                {":records": records, **lease},
+                "SET progress.#unit = :records, lease_until = :lease" + also_done,
+                {":records": records, **values},
                 names={"#unit": str(unit)},
                 # True for a unit's first word and for every one that says more than the last.
                 unless="attribute_exists(progress.#unit) AND progress.#unit > :records",
             )
         except Superseded:
-            self._update_pending(account_id, backup_id, "SET lease_until = :lease", lease)
+            self._update_pending(account_id, backup_id, "SET lease_until = :lease" + also_done, values)
 
     def note_failure(self, account_id: str, backup_id: str, failure: Failure) -> None:
         """Keep the reason for the step that will close the backup; the first one stays. Raises Superseded."""

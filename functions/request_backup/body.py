@@ -1,0 +1,101 @@
+"""The body of a request for a backup: `{}`, or with an encoding or a language for this backup alone."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from functions.request_backup.caller import language_of
+from functions.request_backup.refusals import InvalidRequest, MalformedRequest
+from shared.encodings import ENCODING_NAMES
+
+LONGEST_BODY = 4096
+"""Bytes. What can be asked for fits in a tenth of it."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What this backup shall have other than the account's settings; None for as they are."""
+
+    encoding: str | None = None
+    language: str | None = None
+
+
+def read_wishes(event: Mapping[str, Any]) -> Wishes:
+    """The wishes in an API Gateway event.
+
+    Raises MalformedRequest (400) for what is no JSON object in UTF-8, InvalidRequest (422), naming every
+    field at fault, for an object that asks for what there is not.
+    """
+    fields = _object_of(_text_of(event))
+    errors = [
+        {"field": field, "problem": "There is no such field."}
+        for field in fields
+        if field not in {"encoding", "language"}
+    ]
+    encoding, language = fields.get("encoding"), fields.get("language")
+    if "encoding" in fields and (not isinstance(encoding, str) or encoding not in ENCODING_NAMES):
+        errors.append({"field": "encoding", "problem": f"One of: {', '.join(ENCODING_NAMES)}."})
+    if "language" in fields and not isinstance(language, str):
+        errors.append({"field": "language", "problem": "A language tag, such as nl or pt-BR."})
+    if errors:
+        names = ", ".join(error["field"][:50] for error in errors[:10])
+        raise InvalidRequest(f"Look at: {names}.", errors=errors[:10])
+    return Wishes(encoding=encoding, language=None if language is None else language_of(language))
+
+
+def _text_of(event: Mapping[str, Any]) -> str:
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    media_type, _, parameters = str(headers.get("content-type", "application/json")).partition(";")
+    if media_type.strip().lower() != "application/json":
+        raise MalformedRequest("The body must be JSON: Content-Type: application/json.")
+    charset = parameters.strip().lower().replace('"', "")
+    if charset and charset not in {"charset=utf-8", "charset=utf8", "charset=us-ascii"}:
+        raise MalformedRequest("JSON is in UTF-8 (RFC 8259, section 8.1).")
+    body = event.get("body") or ""
+    if len(body) > LONGEST_BODY * 2:
+        raise MalformedRequest(f"The body may have {LONGEST_BODY} bytes at most.")
+    try:
+        raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+        text = raw.decode()
+    except (UnicodeError, binascii.Error):
+        raise MalformedRequest("JSON is in UTF-8 (RFC 8259, section 8.1).") from None
+    if len(raw) > LONGEST_BODY:
+        raise MalformedRequest(f"The body may have {LONGEST_BODY} bytes at most.")
+    if not text.strip():
+        raise MalformedRequest("The body is empty. Send {} for a backup as the account is set.")
+    return text
+
+
+def _object_of(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_without_duplicates, parse_constant=_refuse, parse_float=_finite
+        )
+    except (ValueError, RecursionError):
+        raise MalformedRequest("The body is not JSON (RFC 8259).") from None
+    if not isinstance(value, dict):
+        raise MalformedRequest("The body must be a JSON object. Send {} for a backup as the account is set.")
+    return value
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise MalformedRequest("The body names a field twice.")
+    return fields
+
+
+def _refuse(_constant: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError("a number beyond what can be held")
+    return value

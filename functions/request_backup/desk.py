@@ -1,0 +1,183 @@
+"""The desk where backups are asked for, looked at and fetched. It knows accounts and backups, no HTTP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from functions.request_backup.body import Wishes
+from functions.request_backup.caller import Caller
+from functions.request_backup.refusals import (
+    BackupRunning,
+    FileGone,
+    MalformedRequest,
+    NotAnAdmin,
+    NotReady,
+    PlanWithoutBackups,
+    Refusal,
+    StartRefused,
+    UnknownAccount,
+    UnknownBackup,
+)
+from functions.request_backup.workflow import Start, Workflow
+from shared.backup import Backup, Failure, Person, Reason, State, new_backup
+from shared.encodings import DEFAULT_ENCODING, ENCODING_NAMES
+from shared.link import ArchiveGone, Link, LinkSigner
+from shared.moments import Clock, to_text
+from shared.store import AccountSettings, AlreadyRunning, BackupStore, Superseded, failed
+
+PLANS_WITH_BACKUPS = frozenset({"enterprise", "unlimited"})
+LINK_SECONDS = 300
+"""A link that someone has just clicked for is used at once."""
+HISTORY_PAGE = 20
+
+_BACKUP_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)  # a ULID
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the tab shows. `why_not` is the refusal that a request would meet now, None if it may be made."""
+
+    account: AccountSettings
+    why_not: Refusal | None
+    running: Backup | None
+    last_ready: Backup | None
+    history: list[Backup]
+    next_before: str | None
+
+
+class Desk:
+    def __init__(
+        self,
+        store: BackupStore,
+        workflow: Workflow,
+        signer: LinkSigner,
+        *,
+        clock: Clock,
+        make_id: Callable[[], str],
+        admin_group: str,
+        sales_contact: str,
+    ) -> None:
+        self._store = store
+        self._workflow = workflow
+        self._signer = signer
+        self._clock = clock
+        self._make_id = make_id
+        self._admin_group = admin_group
+        self._sales_contact = sales_contact
+
+    def request(self, caller: Caller, wishes: Wishes) -> tuple[Backup, Start]:
+        """Claim the account's lock, then start the workflow.
+
+        The pending record is written first and is the outbox: where the answer to the start is unclear,
+        it stays, and whoever finds it starts the same execution. Only a definite refusal takes it away.
+
+        Raises UnknownAccount, PlanWithoutBackups, NotAnAdmin, BackupRunning, StartRefused.
+        """
+        account = self._account(caller)
+        self._check_may_request(caller, account)
+        backup = new_backup(
+            backup_id=self._make_id(),
+            account_id=account.account_id,
+            account_name=account.name,
+            encoding=wishes.encoding or account.encoding,
+            requested_by=Person(
+                sub=caller.person.sub,
+                name=caller.person.name,
+                email=caller.person.email,
+                language=wishes.language or caller.person.language,
+            ),
+            now=self._clock(),
+        )
+        try:
+            self._store.claim(backup)
+        except AlreadyRunning as already:
+            raise _running(already.running) from None
+        start = self._workflow.start(backup)
+        if start is Start.REFUSED:
+            self._close_as_refused(backup)
+            raise StartRefused("It is closed as failed; your account is free to ask again.", id=backup.id)
+        return backup, start
+
+    def overview(self, caller: Caller, *, before: str | None = None) -> Overview:
+        """The state of the tab, with the history from before the backup id `before`, newest first."""
+        if before is not None and not _BACKUP_ID.fullmatch(before):
+            raise MalformedRequest("`before` is the id of a backup.")
+        account = self._account(caller)
+        running = self._store.running(account.account_id)
+        # One more than a page, to know whether there is a next one.
+        history = self._store.history(account.account_id, limit=HISTORY_PAGE + 1, before=before)
+        page = history[:HISTORY_PAGE]
+        return Overview(
+            account=account,
+            why_not=self._why_not(caller, account, running),
+            running=running,
+            last_ready=self._store.last_ready(account.account_id, self._clock()),
+            history=page,
+            next_before=page[-1].id if len(history) > HISTORY_PAGE else None,
+        )
+
+    def show(self, caller: Caller, backup_id: str) -> Backup:
+        """One backup of the caller's account. Raises UnknownBackup."""
+        account = self._account(caller)
+        backup = self._store.find(account.account_id, backup_id) if _BACKUP_ID.fullmatch(backup_id) else None
+        if backup is None:
+            raise UnknownBackup
+        return backup
+
+    def download(self, caller: Caller, backup_id: str) -> tuple[Backup, Link]:
+        """A fresh link to a ready backup. Raises NotAnAdmin, UnknownBackup, NotReady, FileGone."""
+        backup = self.show(caller, backup_id)
+        self._check_admin(caller)
+        match backup.state_at(self._clock()):
+            case State.EXPIRED:
+                raise FileGone("It was kept until the day that its e-mail named. Request a new backup.")
+            case State.READY:
+                try:
+                    link = self._signer.sign(backup.object_key, backup_id=backup.id, seconds=LINK_SECONDS)
+                except ArchiveGone:
+                    raise FileGone("Request a new backup.") from None
+                return backup, link
+            case state:
+                raise NotReady(f"It is {state.value}.", state=state.value)
+
+    def _account(self, caller: Caller) -> AccountSettings:
+        account = self._store.settings(caller.account_id)
+        if account is None:
+            raise UnknownAccount("Backups have not been set up for your account yet.")
+        if account.encoding not in ENCODING_NAMES:
+            return AccountSettings(account.account_id, account.name, account.plan, DEFAULT_ENCODING)
+        return account
+
+    def _check_may_request(self, caller: Caller, account: AccountSettings) -> None:
+        if account.plan.lower() not in PLANS_WITH_BACKUPS:
+            raise PlanWithoutBackups(
+                f"Backups are part of the Enterprise and Unlimited plans. Contact {self._sales_contact}.",
+                contact=self._sales_contact,
+            )
+        self._check_admin(caller)
+
+    def _check_admin(self, caller: Caller) -> None:
+        if self._admin_group not in caller.groups:
+            raise NotAnAdmin("Ask an administrator of your account.")
+
+    def _why_not(self, caller: Caller, account: AccountSettings, running: Backup | None) -> Refusal | None:
+        try:
+            self._check_may_request(caller, account)
+        except Refusal as refusal:
+            return refusal
+        return None if running is None else _running(running)
+
+    def _close_as_refused(self, backup: Backup) -> None:
+        try:
+            self._store.finish(failed(backup, Failure(Reason.START_REFUSED), self._clock()))
+        except Superseded:
+            return  # somebody else has closed it
+
+
+def _running(running: Backup) -> BackupRunning:
+    return BackupRunning(
+        f"Backup {running.id} has been running since {to_text(running.requested_at)}.",
+        running={"id": running.id, "requested_at": to_text(running.requested_at)},
+    )

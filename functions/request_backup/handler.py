@@ -1,0 +1,48 @@
+"""Composition root of the API function: settings, clients, wiring; the only file with effects at import."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from ulid import ULID
+
+from functions.request_backup.desk import Desk
+from functions.request_backup.routes import make_api
+from functions.request_backup.settings import Settings
+from functions.request_backup.workflow import Workflow
+from shared.environment import read_settings
+from shared.link import LinkSigner
+from shared.logs import get_logger
+from shared.moments import utc_now
+from shared.store import BackupStore
+
+logger = get_logger("request_backup")
+settings = read_settings(Settings, os.environ)
+# Three tries of four seconds each stay well within the 29 seconds that API Gateway waits.
+_config = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 3})
+
+desk = Desk(
+    BackupStore(
+        boto3.client("dynamodb", config=_config), settings.table_name, history_days=settings.history_days
+    ),
+    Workflow(boto3.client("stepfunctions", config=_config), settings.state_machine_arn),
+    LinkSigner(
+        boto3.client("sts", config=_config),
+        utc_now,
+        role_arn=settings.download_role_arn,
+        bucket=settings.bucket_name,
+    ),
+    clock=utc_now,
+    make_id=lambda: str(ULID()),
+    admin_group=settings.admin_group,
+    sales_contact=settings.sales_contact,
+)
+api = make_api(desk, app_client_id=settings.app_client_id, clock=utc_now, logger=logger)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    return api.resolve(event, context)

@@ -1,0 +1,88 @@
+"""The API's routes: each parses, asks the desk, and answers. openapi.yaml describes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.request_backup import problems
+from functions.request_backup.body import read_wishes
+from functions.request_backup.caller import Caller, identify
+from functions.request_backup.desk import Desk
+from functions.request_backup.refusals import Refusal, StartRefused
+from functions.request_backup.views import backup_view, link_view, overview_view
+from shared.aws_errors import may_pass
+from shared.logs import shape_of
+from shared.moments import Clock
+
+OPENAPI = Path(__file__).with_name("openapi.yaml")
+
+
+def make_api(desk: Desk, *, app_client_id: str, clock: Clock, logger: Logger) -> APIGatewayRestResolver:
+    api = APIGatewayRestResolver()
+
+    def caller() -> Caller:
+        authorizer = api.current_event.raw_event["requestContext"].get("authorizer") or {}
+        return identify(authorizer.get("claims") or {}, app_client_id=app_client_id)
+
+    @api.get("/backups")
+    def overview() -> Response[str]:
+        query = api.current_event.query_string_parameters or {}
+        return _answer(200, overview_view(desk.overview(caller(), before=query.get("before")), clock()))
+
+    @api.post("/backups")
+    def request() -> Response[str]:
+        asking = caller()
+        backup, start = desk.request(asking, read_wishes(api.current_event.raw_event))
+        logger.info("backup requested", backup_id=backup.id, account_id=backup.account_id, start=start.value)
+        # Relative to this request's own address (RFC 9110, section 10.2.2), under whatever domain and stage.
+        return _answer(202, backup_view(backup, clock()), {"Location": f"backups/{backup.id}"})
+
+    @api.get("/backups/<backup_id>")
+    def show(backup_id: str) -> Response[str]:
+        return _answer(200, backup_view(desk.show(caller(), backup_id), clock()))
+
+    @api.post("/backups/<backup_id>/download-url")
+    def download_url(backup_id: str) -> Response[str]:
+        asking = caller()
+        backup, link = desk.download(asking, backup_id)
+        logger.info("link made", backup_id=backup.id, account_id=backup.account_id, user=asking.person.sub)
+        return _answer(200, link_view(backup, link))
+
+    @api.get("/openapi.yaml")
+    def description() -> Response[str]:
+        # RFC 9512 names the media type.
+        return Response(200, "application/yaml", OPENAPI.read_text(), {"Cache-Control": "max-age=300"})
+
+    def refuse(refusal: Refusal) -> Response[str]:
+        log = logger.error if isinstance(refusal, StartRefused) else logger.info
+        log("request refused", reason=type(refusal).__name__)
+        return problems.refused(refusal)
+
+    def aws_fault(error: ClientError | BotoCoreError) -> Response[str]:
+        if may_pass(error):
+            logger.warning("request put off", error=shape_of(error))
+            return problems.answer(problems.UNAVAILABLE, "Nothing was changed. Try again in a moment.")
+        return fault(error)
+
+    def fault(error: Exception) -> Response[str]:
+        logger.error("request failed", error=shape_of(error))
+        return problems.answer(problems.INTERNAL, "It has been logged. Try again later.")
+
+    def no_such_route(_error: NotFoundError) -> Response[str]:
+        return problems.answer(problems.NO_SUCH_ROUTE, "openapi.yaml lists what there is.")
+
+    api.exception_handler(Refusal)(refuse)
+    api.exception_handler([ClientError, BotoCoreError])(aws_fault)
+    api.exception_handler(Exception)(fault)
+    api.not_found(no_such_route)
+    return api
+
+
+def _answer(status: int, body: dict[str, object], headers: dict[str, str] | None = None) -> Response[str]:
+    return Response(status, "application/json", json.dumps(body), problems.HEADERS | (headers or {}))

@@ -1,0 +1,62 @@
+"""Backups as the API shows them (the schemas of openapi.yaml)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from functions.request_backup.desk import Overview
+from functions.request_backup.problems import type_of
+from shared.backup import Backup, State
+from shared.link import Link
+from shared.moments import to_text
+
+
+def backup_view(backup: Backup, now: datetime) -> dict[str, object]:
+    state = backup.state_at(now)
+    view: dict[str, object] = {
+        "id": backup.id,
+        "state": state.value,
+        "requested_at": to_text(backup.requested_at),
+        "requested_by": {"name": backup.requested_by.name},
+        "encoding": backup.encoding,
+        "progress": {
+            "units": backup.units,
+            "units_done": len(backup.units_done),
+            "records": backup.records_done,
+        },
+    }
+    if state in (State.READY, State.EXPIRED) and backup.finished_at and backup.expires_at:
+        view["created_at"] = to_text(backup.finished_at)
+        view["expires_at"] = to_text(backup.expires_at)
+        view["file"] = {"name": backup.file_name, "bytes": backup.bytes, "replaced": backup.replaced}
+    if backup.state is State.FAILED and backup.finished_at and backup.failure:
+        view["failed_at"] = to_text(backup.finished_at)
+        view["failure"] = {"reason": backup.failure.reason.value, "detail": backup.failure.detail}
+    if backup.mail:
+        view["mail"] = backup.mail.value
+    return view
+
+
+def overview_view(overview: Overview, now: datetime) -> dict[str, object]:
+    why_not = overview.why_not
+    return {
+        "account": {
+            "id": overview.account.account_id,
+            "name": overview.account.name,
+            "encoding": overview.account.encoding,
+        },
+        "may_request": why_not is None,
+        "why_not": None if why_not is None else {"type": type_of(why_not), "detail": why_not.detail},
+        "running": backup_view(overview.running, now) if overview.running else None,
+        "last_ready": backup_view(overview.last_ready, now) if overview.last_ready else None,
+        "history": [backup_view(backup, now) for backup in overview.history],
+        "next": f"?before={overview.next_before}" if overview.next_before else None,
+    }
+
+
+def link_view(backup: Backup, link: Link) -> dict[str, object]:
+    return {
+        "url": link.url,
+        "ends_at": to_text(link.ends_at),
+        "file": {"name": backup.file_name, "bytes": backup.bytes},
+    }
