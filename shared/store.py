@@ -179,11 +179,11 @@ class BackupStore:
             self._update_pending(account_id, backup_id, "SET lease_until = :lease" + also_done, values)
 
     def note_failure(self, account_id: str, backup_id: str, failure: Failure) -> None:
-        """Keep the reason for the step that will close the backup; the first one stays. Raises Superseded."""
+        """Keep the reason for the step that may have to close the backup. Raises Superseded."""
         self._update_pending(
             account_id,
             backup_id,
-            "SET failure = if_not_exists(failure, :failure)",
+            "SET failure = :failure",
             {":failure": failure_record(failure)},
         )
 

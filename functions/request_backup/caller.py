@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from functions.request_backup.refusals import NoAccount, Unauthorized
 from shared.backup import Person
+from shared.ids import is_account_id
 
-_ACCOUNT_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,3}", re.ASCII)
 _LONGEST_NAME = 300
 
@@ -33,7 +33,7 @@ def identify(claims: Mapping[str, object], *, app_client_id: str) -> Caller:
     if claims.get("token_use") != "id" or claims.get("aud") != app_client_id:
         raise Unauthorized("The request needs an ID token that was made for this application.")
     account_id = str(claims.get("custom:account_id", ""))
-    if not _ACCOUNT_ID.fullmatch(account_id):
+    if not is_account_id(account_id):
         raise NoAccount("Your user has no account. Ask whoever manages your users.")
     email = str(claims.get("email", ""))
     name = str(claims.get("name") or email or claims.get("cognito:username") or "")

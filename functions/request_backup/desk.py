@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from functions.request_backup.refusals import (
 from functions.request_backup.workflow import Start, Workflow
 from shared.backup import Backup, Failure, Person, Reason, State, new_backup
 from shared.encodings import DEFAULT_ENCODING, ENCODING_NAMES
+from shared.ids import is_backup_id
 from shared.link import ArchiveGone, Link, LinkSigner
 from shared.moments import Clock, to_text
 from shared.store import AccountSettings, AlreadyRunning, BackupStore, Superseded, failed
@@ -31,8 +31,6 @@ PLANS_WITH_BACKUPS = frozenset({"enterprise", "unlimited"})
 LINK_SECONDS = 300
 """A link that someone has just clicked for is used at once."""
 HISTORY_PAGE = 20
-
-_BACKUP_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)  # a ULID
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ class Desk:
 
     def overview(self, caller: Caller, *, before: str | None = None) -> Overview:
         """The state of the tab, with the history from before the backup id `before`, newest first."""
-        if before is not None and not _BACKUP_ID.fullmatch(before):
+        if before is not None and not is_backup_id(before):
             raise MalformedRequest("`before` is the id of a backup.")
         account = self._account(caller)
         running = self._store.running(account.account_id)
@@ -121,7 +119,7 @@ class Desk:
     def show(self, caller: Caller, backup_id: str) -> Backup:
         """One backup of the caller's account. Raises UnknownBackup."""
         account = self._account(caller)
-        backup = self._store.find(account.account_id, backup_id) if _BACKUP_ID.fullmatch(backup_id) else None
+        backup = self._store.find(account.account_id, backup_id) if is_backup_id(backup_id) else None
         if backup is None:
             raise UnknownBackup
         return backup

@@ -1,0 +1,252 @@
+"""One ZIP from the segments of all units, put together inside S3."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.export_backup.bucket_errors import error_code, is_passing, translated, translating
+from functions.export_backup.parts import CopiedPart, GluedPart, Part, cut
+from functions.export_backup.zip_layout import Member, MemberTotal, Stored, lay_out
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
+
+_MIME_TYPE = "application/zip"
+_ID_IN_METADATA = "backup-id"
+# RFC 6266: such a name needs neither escaping nor `filename*`, in any browser.
+_SAFE_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+# What a source says that is not the object which its attempt reported: other ETag, or too short.
+_DAMAGE_CODES = frozenset({"PreconditionFailed", "InvalidRange", "InvalidArgument", "416", "412"})
+_MISSING_CODES = frozenset({"NoSuchKey", "404"})
+
+
+class SegmentMissing(Exception):
+    """A segment that a unit reported is not in the bucket; the message names member and key.
+
+    Nobody retries it: what is gone (the staging area lives for a day) does not come back.
+    """
+
+
+class SegmentDamaged(Exception):
+    """A segment's object is not the one that its unit reported: other ETag or size. Nobody retries it."""
+
+
+class ArchiveKeyTaken(Exception):
+    """At the archive's key lies an object that is not this backup's, and it was left alone.
+
+    Nobody retries it: the key has 128 random bits, so this is a bug or an intruder.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the archive goes, in the bucket that holds its segments too.
+
+    `file_name` is the one that a browser saves it under. Raises ValueError when that name has anything but
+    ASCII letters, digits, `_`, `-` and `.`.
+    """
+
+    bucket: str
+    key: str
+    file_name: str
+    backup_id: str
+
+    def __post_init__(self) -> None:
+        if not _SAFE_FILE_NAME.fullmatch(self.file_name):
+            raise ValueError("the archive's file name is not a plain one")
+
+    @property
+    def disposition(self) -> str:
+        return f'attachment; filename="{self.file_name}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What was published: `size` in bytes, and each member's numbers in the archive's order."""
+
+    size: int
+    members: tuple[MemberTotal, ...]
+
+
+def assemble(
+    client: S3Client, destination: Destination, members: Iterable[Member], modified_at: datetime
+) -> Archive:
+    """Publish one ZIP of the members at the destination, or nothing at all.
+
+    Called again with the same members after it has published, it finds its own archive and says so. Memory:
+    one glued part (10 MiB, at most 80 MiB for an archive of very many small segments).
+
+    Raises BucketUnavailable (Step Functions retries); BucketRefused, SegmentMissing, SegmentDamaged,
+    ArchiveKeyTaken, ArchiveNotDivisible (nobody does).
+    """
+    layout = lay_out(members, modified_at)
+    parts = cut(layout.pieces)
+    match parts:
+        case (GluedPart() as whole,):
+            _put(client, destination, whole)
+        case _:
+            _upload(client, destination, parts, layout.size)
+    return Archive(layout.size, layout.members)
+
+
+def _put(client: S3Client, destination: Destination, whole: GluedPart) -> None:
+    """An archive that is one part needs no multipart upload's three calls."""
+    body = _glued(client, destination.bucket, whole)
+    try:
+        client.put_object(
+            Bucket=destination.bucket,
+            Key=destination.key,
+            Body=body,
+            ContentType=_MIME_TYPE,
+            ContentDisposition=destination.disposition,
+            Metadata={_ID_IN_METADATA: destination.backup_id},
+            IfNoneMatch="*",  # a late attempt never overwrites an archive that is offered
+        )
+    except (BotoCoreError, ClientError) as error:
+        _require_ours(client, destination, whole.size, error)
+
+
+def _upload(client: S3Client, destination: Destination, parts: Iterable[Part], size: int) -> None:
+    with translating("beginning the archive's upload"):
+        upload_id = client.create_multipart_upload(
+            Bucket=destination.bucket,
+            Key=destination.key,
+            ContentType=_MIME_TYPE,
+            ContentDisposition=destination.disposition,
+            Metadata={_ID_IN_METADATA: destination.backup_id},
+        )["UploadId"]
+    try:
+        # Each part is sent by itself, in any order: an executor's map would do as well.
+        sent = list(map(_send, repeat(client), repeat(destination), repeat(upload_id), parts))
+        _complete(client, destination, upload_id, sent, size)
+    except BaseException as error:
+        refusal = _abort(client, destination, upload_id)
+        if refusal is not None:
+            error.add_note(f"the upload could not be aborted: {refusal}")
+        raise
+
+
+def _send(client: S3Client, destination: Destination, upload_id: str, part: Part) -> CompletedPartTypeDef:
+    """Bring one part into the upload; what CompleteMultipartUpload wants to know of it is returned."""
+    if isinstance(part, CopiedPart):
+        etag = _copy(client, destination, upload_id, part)
+    else:
+        body = _glued(client, destination.bucket, part)
+        with translating(f"uploading part {part.number} of the archive"):
+            etag = client.upload_part(
+                Bucket=destination.bucket,
+                Key=destination.key,
+                UploadId=upload_id,
+                PartNumber=part.number,
+                Body=body,
+            )["ETag"]
+    return {"ETag": etag, "PartNumber": part.number}
+
+
+def _copy(client: S3Client, destination: Destination, upload_id: str, part: CopiedPart) -> str:
+    source = part.source
+    copy_source: CopySourceTypeDef = {"Bucket": destination.bucket, "Key": source.segment.key}
+    try:
+        answer = client.upload_part_copy(
+            Bucket=destination.bucket,
+            Key=destination.key,
+            UploadId=upload_id,
+            PartNumber=part.number,
+            CopySource=copy_source,
+            CopySourceRange=_range(source),
+            CopySourceIfMatch=source.segment.etag,
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise _source_outcome(error, source) from error
+    return answer["CopyPartResult"]["ETag"]
+
+
+def _glued(client: S3Client, bucket: str, part: GluedPart) -> bytes:
+    body = bytearray()
+    for piece in part.pieces:
+        body += piece if isinstance(piece, bytes) else _read(client, bucket, piece)
+    return bytes(body)
+
+
+def _read(client: S3Client, bucket: str, source: Stored) -> bytes:
+    try:
+        answer = client.get_object(
+            Bucket=bucket, Key=source.segment.key, Range=_range(source), IfMatch=source.segment.etag
+        )
+        data = answer["Body"].read()
+    except (BotoCoreError, ClientError) as error:
+        raise _source_outcome(error, source) from error
+    size = answer.get("ContentRange", "").rpartition("/")[2]
+    if len(data) != len(source) or size != str(source.segment.compressed):
+        raise SegmentDamaged(_named(source))
+    return data
+
+
+def _range(source: Stored) -> str:
+    return f"bytes={source.start}-{source.end - 1}"
+
+
+def _source_outcome(error: BaseException, source: Stored) -> Exception:
+    code = error_code(error)
+    if code in _MISSING_CODES:
+        return SegmentMissing(_named(source))
+    if code in _DAMAGE_CODES:
+        return SegmentDamaged(_named(source))
+    return translated(error, f"reading a segment of {source.segment.member}")
+
+
+def _named(source: Stored) -> str:
+    return f"{source.segment.member} at {source.segment.key}"
+
+
+def _complete(
+    client: S3Client, destination: Destination, upload_id: str, sent: list[CompletedPartTypeDef], size: int
+) -> None:
+    try:
+        client.complete_multipart_upload(
+            Bucket=destination.bucket,
+            Key=destination.key,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": sent},
+            IfNoneMatch="*",  # a late attempt never overwrites an archive that is offered
+        )
+    except (BotoCoreError, ClientError) as error:
+        _require_ours(client, destination, size, error)
+        # Ours, from this upload or from an earlier attempt's: in the second case this one is still open.
+        # A refusal is left to the lifecycle rule, because the archive is there.
+        _abort(client, destination, upload_id)
+
+
+def _require_ours(client: S3Client, destination: Destination, size: int, error: Exception) -> None:
+    """Return when the archive is there in spite of `error`, which publishing it was answered with.
+
+    The answer may be lost, botocore may have tried again and met the first try's object, or an earlier
+    attempt at this step was late: only id and size tell whose object it is.
+    """
+    try:
+        found = client.head_object(Bucket=destination.bucket, Key=destination.key)
+    except (BotoCoreError, ClientError) as unseen:
+        # 404, or 403 in its stead where the role may not list: not published. Not reached: not known.
+        cause = unseen if is_passing(unseen) else error
+        raise translated(cause, "publishing the archive") from error
+    ours = found["Metadata"].get(_ID_IN_METADATA) == destination.backup_id
+    if not ours or found["ContentLength"] != size:
+        raise ArchiveKeyTaken("the archive's key holds another object") from error
+
+
+def _abort(client: S3Client, destination: Destination, upload_id: str) -> str | None:
+    """Give the parts back. Returns S3's code when it refused, None when no upload is open; raises nothing."""
+    try:
+        client.abort_multipart_upload(Bucket=destination.bucket, Key=destination.key, UploadId=upload_id)
+    except (BotoCoreError, ClientError) as error:
+        code = error_code(error)
+        return None if code == "NoSuchUpload" else code
+    return None

@@ -1,0 +1,87 @@
+"""What the bucket's refusals mean for the one who waits for the backup: try again, or give up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html: what passes by itself, and two
+# that a fresh upload cures: NoSuchUpload (somebody aborted ours), ConditionalRequestConflict.
+_PASSING_CODES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "ConditionalRequestConflict",
+        "ExpiredToken",
+        "InternalError",
+        "NoSuchUpload",
+        "OperationAborted",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+
+class BucketUnavailable(Exception):
+    """S3 throttled, failed or was not reached, after botocore's own retries.
+
+    Step Functions retries it with back-off: the whole step, which begins a fresh upload.
+    """
+
+
+class BucketRefused(Exception):
+    """S3 said no for good: access denied, no such bucket, a request that it finds invalid.
+
+    Nobody retries it: the backup fails and an operator has to look.
+    """
+
+
+def error_code(error: BaseException) -> str:
+    """S3's error code ("SlowDown"), or the name of the exception where S3 did not answer."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "")) or "Unknown"
+    return type(error).__name__
+
+
+def http_status(error: BaseException) -> int:
+    """Status of S3's answer; 0 where there was none."""
+    if isinstance(error, ClientError):
+        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return 0
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same request may well succeed later."""
+    if isinstance(error, ClientError):
+        status = http_status(error)
+        return error_code(error) in _PASSING_CODES or status >= 500 or status == 429
+    return isinstance(error, HTTPClientError | IncompleteReadError | OSError)
+
+
+def translated(error: BaseException, action: str) -> BucketUnavailable | BucketRefused:
+    """The outcome for `error`, which S3 or the way to it gave to `action` ("copying part 3").
+
+    Only the code goes into the message: S3's own text and botocore's may name the endpoint and request.
+    """
+    outcome = BucketUnavailable if is_passing(error) else BucketRefused
+    return outcome(f"{action}: {error_code(error)}")
+
+
+@contextmanager
+def translating(action: str) -> Iterator[None]:
+    """Turn botocore's and smart_open's errors inside the block into this module's outcomes."""
+    try:
+        yield
+    except (BotoCoreError, ClientError, OSError) as error:
+        raise translated(error, action) from error
+    except ValueError as error:
+        # smart_open wraps what S3 said to CreateMultipartUpload and PutObject in a ValueError.
+        if not isinstance(error.__cause__, ClientError):
+            raise
+        raise translated(error.__cause__, action) from error.__cause__

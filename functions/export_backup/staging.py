@@ -1,0 +1,64 @@
+"""Where units leave their segments and reports until the archive is assembled.
+
+    staging/<backup id>/<unit>/<attempt>/<member>.deflate
+                                        /report.json
+
+Nothing is shared between attempts, so a late one overwrites nothing; the workflow's state names the attempt
+that counts. The bucket's lifecycle rule takes all of it away after a day.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.export_backup.archive import SegmentMissing
+from functions.export_backup.bucket_errors import error_code, translated, translating
+from functions.export_backup.event import Exported
+from functions.export_backup.segments import Segment, SegmentWriters
+from functions.export_backup.unit_report import UnitReport
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class Staging:
+    """One backup's corner of the staging area."""
+
+    def __init__(self, client: S3Client, bucket: str, backup_id: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._backup_id = backup_id
+
+    def writers(self, unit: int, attempt: str) -> SegmentWriters:
+        return SegmentWriters(self._client, self._bucket, self._place(unit, attempt))
+
+    def keep_report(self, unit: int, attempt: str, segments: tuple[Segment, ...], report: UnitReport) -> None:
+        """Raises BucketUnavailable, BucketRefused."""
+        document = {"segments": [segment.to_dict() for segment in segments], "counts": report.to_json()}
+        with translating("keeping a unit's report"):
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=self._place(unit, attempt) + "report.json",
+                Body=json.dumps(document).encode(),
+                ContentType="application/json",
+            )
+
+    def report(self, exported: Exported) -> tuple[list[Segment], UnitReport]:
+        """What the attempt that counts wrote. Raises BucketUnavailable, BucketRefused, SegmentMissing."""
+        key = self._place(exported.unit, exported.attempt) + "report.json"
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except (BotoCoreError, ClientError) as error:
+            if error_code(error) == "NoSuchKey":
+                raise SegmentMissing(f"report at {key}") from None
+            raise translated(error, "reading a unit's report") from error
+        document = json.loads(body)
+        return [Segment.from_dict(one) for one in document["segments"]], UnitReport.from_json(
+            document["counts"]
+        )
+
+    def _place(self, unit: int, attempt: str) -> str:
+        return f"staging/{self._backup_id}/{unit:05d}/{attempt}/"

@@ -1,0 +1,183 @@
+"""The workflow's steps: plan, export a unit, assemble, then ready; or fail.
+
+Each begins by asking whether its backup still holds the account's lock, and ends the same way, so a
+redriven or overtaken run stops at its next step, and in the middle of an export within a second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from functions.export_backup.archive import Archive, Destination, assemble
+from functions.export_backup.catalogue import DATA_MEMBERS, MANIFEST_MEMBER
+from functions.export_backup.encodings import encoding
+from functions.export_backup.event import (
+    Exported,
+    NumberedUnit,
+    Step,
+    archive_of,
+    exported_of,
+    unit_event,
+    unit_of,
+)
+from functions.export_backup.manifest import manifest
+from functions.export_backup.progress import Progress
+from functions.export_backup.segments import Segment
+from functions.export_backup.source import Source
+from functions.export_backup.staging import Staging
+from functions.export_backup.unit import Account, Unit, export_unit
+from functions.export_backup.unit_report import UnitReport, total
+from functions.export_backup.zip_layout import Member, add_up
+from shared.backup import Backup, Failure, Reason, State
+from shared.moments import Clock
+from shared.store import BackupStore, Superseded, failed
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_TIMEOUTS = frozenset({"States.Timeout", "Sandbox.Timedout", "Lambda.ClientExecutionTimeoutException"})
+
+
+class Steps:
+    def __init__(
+        self,
+        store: BackupStore,
+        source_of: Callable[[str], Source],
+        s3: S3Client,
+        bucket: str,
+        *,
+        clock: Clock,
+        make_attempt_id: Callable[[], str],
+        retention: timedelta,
+        concurrency: int,
+    ) -> None:
+        self._store = store
+        self._source_of = source_of
+        self._s3 = s3
+        self._bucket = bucket
+        self._clock = clock
+        self._make_attempt_id = make_attempt_id
+        self._retention = retention
+        self._concurrency = concurrency
+
+    def take(self, step: Step) -> dict[str, object]:
+        """Take one step; what it returns goes into the workflow's state: ids and counts.
+
+        Raises Superseded, ForeignEvent, and the outcomes of the source and of the bucket.
+        """
+        match step.name:
+            case "plan":
+                return self._plan(step)
+            case "export":
+                return self._export(step)
+            case "assemble":
+                return self._assemble(step)
+            case "ready":
+                return self._ready(step)
+            case _:
+                return self._fail(step)
+
+    def _plan(self, step: Step) -> dict[str, object]:
+        units = [NumberedUnit(0, Unit())]
+        self._store.begin(step.account_id, step.backup_id, units=len(units), now=self._clock())
+        return {"units": [unit_event(unit) for unit in units], "concurrency": self._concurrency}
+
+    def _export(self, step: Step) -> dict[str, object]:
+        numbered = unit_of(step)
+        backup = self._running(step)
+        attempt = self._make_attempt_id()
+        staging = Staging(self._s3, self._bucket, backup.id)
+
+        def write(records: int, *, done: bool = False) -> None:
+            self._store.advance(
+                backup.account_id,
+                backup.id,
+                unit=numbered.number,
+                records=records,
+                now=self._clock(),
+                done=done,
+            )
+
+        progress = Progress(lambda records, _now: write(records), self._clock)
+        with staging.writers(numbered.number, attempt) as writers:
+            report = export_unit(
+                self._source_of(backup.account_id),
+                numbered.unit,
+                Account(backup.account_id, backup.account_name),
+                encoding(backup.encoding),
+                backup.snapshot_at,
+                {member: writers[member] for member in numbered.unit.members},
+                progress.tell,
+            )
+        staging.keep_report(numbered.number, attempt, writers.segments, report)
+        write(progress.records, done=True)
+        return {"unit": numbered.number, "attempt": attempt, "records": progress.records}
+
+    def _assemble(self, step: Step) -> dict[str, object]:
+        exported = exported_of(step)
+        backup = self._running(step)
+        archive, report = self._publish(backup, exported)
+        return {
+            "bytes": archive.size,
+            "records": sum(count.written for count in report.tables.values()),
+            "replaced": sum(sum(count.replaced.values()) for count in report.members.values()),
+        }
+
+    def _publish(self, backup: Backup, exported: list[Exported]) -> tuple[Archive, UnitReport]:
+        staging = Staging(self._s3, self._bucket, backup.id)
+        contents: dict[str, list[Segment]] = {name: [] for name in DATA_MEMBERS}
+        reports: list[UnitReport] = []
+        for unit in exported:
+            segments, report = staging.report(unit)
+            reports.append(report)
+            for segment in segments:
+                contents[segment.member].append(segment)
+        whole = total(reports)
+        # Every moment in the archive is the snapshot's, so that a repeated assembly makes the same bytes.
+        created_at = backup.snapshot_at
+        totals = [add_up(name, content) for name, content in contents.items()]
+        members = [Member(name, content) for name, content in contents.items()]
+        members.append(Member(MANIFEST_MEMBER, [manifest(backup, totals, whole, created_at)]))
+        destination = Destination(self._bucket, backup.object_key, backup.file_name, backup.id)
+        return assemble(self._s3, destination, members, created_at), whole
+
+    def _ready(self, step: Step) -> dict[str, object]:
+        size, records, replaced = archive_of(step)
+        backup = self._store.find(step.account_id, step.backup_id)
+        if backup is not None and backup.state is State.READY:
+            return {}  # an earlier try at this step, whose answer was lost
+        if backup is None or backup.finished_at is not None:
+            raise Superseded
+        now = self._clock()
+        self._store.finish(
+            dataclasses.replace(
+                backup,
+                state=State.READY,
+                finished_at=now,
+                expires_at=now + self._retention,
+                bytes=size,
+                records=records,
+                replaced=replaced,
+                failure=None,
+            )
+        )
+        return {}
+
+    def _fail(self, step: Step) -> dict[str, object]:
+        backup = self._store.find(step.account_id, step.backup_id)
+        if backup is None:
+            raise Superseded
+        if backup.finished_at is None:
+            error = str(step.payload.get("error", ""))
+            reason = Reason.TIMED_OUT if error in _TIMEOUTS else Reason.INTERNAL
+            self._store.finish(failed(backup, Failure(reason), self._clock()))
+        return {}
+
+    def _running(self, step: Step) -> Backup:
+        backup = self._store.running(step.account_id)
+        if backup is None or backup.id != step.backup_id:
+            raise Superseded
+        return backup
