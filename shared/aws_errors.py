@@ -9,6 +9,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _PASSING = frozenset(
     {
+        "BandwidthLimitExceeded",
         "InternalError",
         "InternalServerError",
         "LimitExceededException",
@@ -32,7 +33,8 @@ def may_pass(error: ClientError | BotoCoreError) -> bool:
     botocore has by then retried by itself.
     """
     if isinstance(error, ClientError):
-        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status >= 500 or status == 429:
             return True
         reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
         if reasons & {"ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"}:

@@ -57,7 +57,7 @@ class MailState(StrEnum):
     SENT = "sent"
     """Accepted by SES."""
     NOT_SENT = "not_sent"
-    """Refused by SES, or there is no address it could go to."""
+    """Refused by SES, or nobody heard SES take it, or there is no address it could go to."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,17 @@ SHORTEST_SESSION_SECONDS = 900  # STS opens no session for less
 SIGNING_SECONDS = 30  # the session is asked for before the URL is signed; both must end as printed
 
 
+_S3 = Config(
+    # Without these two boto3 signs with SigV2 in some regions, which the bucket refuses.
+    signature_version="s3v4",
+    s3={"addressing_style": "virtual"},
+    # The callers answer people: within seconds, or not at all.
+    connect_timeout=2,
+    read_timeout=4,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+
+
 class ArchiveGone(Exception):
     """There is no object at the key any more. Nobody retries; the reader is told."""
 
@@ -67,8 +78,7 @@ class LinkSigner:
             aws_access_key_id=session["AccessKeyId"],
             aws_secret_access_key=session["SecretAccessKey"],
             aws_session_token=session["SessionToken"],
-            # Without these boto3 signs with SigV2 in some regions, which the bucket refuses.
-            config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}),
+            config=_S3,
         )
         try:
             s3.head_object(Bucket=self._bucket, Key=object_key)

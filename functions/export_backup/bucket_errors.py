@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
 
-# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html: what passes by itself, and two
-# that a fresh upload cures: NoSuchUpload (somebody aborted ours), ConditionalRequestConflict.
-_PASSING_CODES = frozenset(
-    {
-        "BandwidthLimitExceeded",
-        "ConditionalRequestConflict",
-        "ExpiredToken",
-        "InternalError",
-        "NoSuchUpload",
-        "OperationAborted",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
+from shared.aws_errors import may_pass
+
+# What a fresh upload cures: somebody aborted ours, another conditional write was under way, the role's
+# session ended. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_CURED_BY_A_FRESH_UPLOAD = frozenset(
+    {"NoSuchUpload", "ConditionalRequestConflict", "OperationAborted", "ExpiredToken"}
 )
 
 
@@ -49,19 +37,11 @@ def error_code(error: BaseException) -> str:
     return type(error).__name__
 
 
-def http_status(error: BaseException) -> int:
-    """Status of S3's answer; 0 where there was none."""
-    if isinstance(error, ClientError):
-        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    return 0
-
-
 def is_passing(error: BaseException) -> bool:
     """Whether the same request may well succeed later."""
-    if isinstance(error, ClientError):
-        status = http_status(error)
-        return error_code(error) in _PASSING_CODES or status >= 500 or status == 429
-    return isinstance(error, HTTPClientError | IncompleteReadError | OSError)
+    if isinstance(error, ClientError | BotoCoreError) and may_pass(error):
+        return True
+    return error_code(error) in _CURED_BY_A_FRESH_UPLOAD or isinstance(error, IncompleteReadError | OSError)
 
 
 def translated(error: BaseException, action: str) -> BucketUnavailable | BucketRefused:

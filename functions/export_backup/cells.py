@@ -26,7 +26,6 @@ LOOKALIKE: Final = r"\\(?=u\{[0-9A-F]{1,6}\})"
 """Pattern of the backslash of a text that looks like an escape."""
 
 _LONGEST_ESCAPE: Final = len(r"\u{10FFFF}")
-_TO_QUOTE: Final = r'[",\r\n]'
 _SIGNS: Final = "=+-@\t\r\n＝＋－＠"
 
 
@@ -80,8 +79,7 @@ class CsvMember:
         # out here lets a page be escaped as a whole after its cells were guarded and quoted.
         signs = re.escape("".join(sign for sign in _SIGNS if encoding.holds(sign)))
         self._guard = re.compile(f"'*[{signs}]")
-        self._quote = re.compile(_TO_QUOTE)
-        self._care = re.compile(rf"{_TO_QUOTE}|\A'*[{signs}]")
+        self._quote = re.compile('[",\\r\\n]')
 
     def opening(self) -> bytes:
         """BOM and header line; once per file."""
@@ -107,11 +105,12 @@ class CsvMember:
             texts = [cell if isinstance(cell, str) else "" for cell in cells]
         if max(map(len, texts)) * _LONGEST_ESCAPE > EXCEL_CELL_LENGTH:
             self.tally.long_cells += sum(map(self._is_long, texts))
+        guards, quotes = self._guard.match, self._quote.search
         if column.kind is Kind.TYPED:
-            quotes = self._quote.search
+            if not quotes("".join(texts)):  # numbers and moments hardly ever need it
+                return texts
             return [_quoted(text) if quotes(text) else text for text in texts]
-        care = self._care.search
-        return [self._treated(text) if care(text) else text for text in texts]
+        return [self._treated(text) if quotes(text) or guards(text) else text for text in texts]
 
     def _treated(self, text: str) -> str:
         if self._guard.match(text):

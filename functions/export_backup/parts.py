@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from functions.export_backup.zip_layout import Piece, Stored
 
@@ -28,7 +28,7 @@ _SIZES = (
 
 
 class ArchiveNotDivisible(Exception):
-    """The archive does not fit into 10 000 parts: above 390 GB of segments too small to be copied.
+    """The archive does not fit into 10 000 parts: more than 390 GiB, of segments too small to be copied.
 
     Nobody retries it: the units have to be made larger.
     """
@@ -68,7 +68,7 @@ def cut(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     """
     pieces = tuple(pieces)
     for least, most_copied in _SIZES:
-        parts = tuple(_cut(pieces, least, most_copied))
+        parts = tuple(islice(_cut(pieces, least, most_copied), MAX_PARTS + 1))
         if len(parts) <= MAX_PARTS:
             return parts
     raise ArchiveNotDivisible(f"{sum(map(len, pieces))} bytes in {len(pieces)} pieces")

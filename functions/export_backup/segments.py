@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COMPRESSION_LEVEL = 2  # ISA-L's: 415 MB/s at ratio 2.66; level 3 gains 2 % of size for a third of the speed
 PART_BYTES = 5 * 1024**2  # S3's floor for every part but the last; also what is held per member before it
-_BATCH_BYTES = 256 * 1024  # a call into ISA-L per row would cost more than the deflating
+_BATCH_BYTES = 256 * 1024  # rows handed to ISA-L one by one cost five times the time (19 MB: 0.49 s, 0.09 s)
 _RAW_DEFLATE = -15  # no zlib or gzip frame round it: ZIP has its own
 
 

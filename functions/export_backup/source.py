@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as BotocoreConnectionError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.export_backup.catalogue import (
     PARTITION_KEY,
@@ -21,6 +20,7 @@ from functions.export_backup.catalogue import (
     Table,
     partition,
 )
+from shared.aws_errors import may_pass
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,14 +30,6 @@ Value = Mapping[str, Any]
 
 _WITH_EXPONENT = re.compile(r"[+-]?[0-9]*\.?[0-9]+[eE][+-]?[0-9]{1,3}")
 
-_PASSING = frozenset({
-    "InternalServerError",
-    "LimitExceededException",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "ThrottlingException",
-})  # fmt: skip
 _FINAL = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
 
 
@@ -117,16 +109,12 @@ class Source:
     def _answer(self, table: Table, query: dict[str, Any]) -> Mapping[str, Any]:
         try:
             return self.client.query(**query)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if code in _PASSING or status >= 500:
+        except (ClientError, BotoCoreError) as error:
+            if may_pass(error):
                 raise SourceUnavailable(table.name) from error
-            if code in _FINAL:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _FINAL:
                 raise SourceRefused(table.name) from error
             raise
-        except (HTTPClientError, BotocoreConnectionError) as error:
-            raise SourceUnavailable(table.name) from error
 
 
 def records(table: Table, items: Iterable[Mapping[str, Value]]) -> Iterator[Record]:

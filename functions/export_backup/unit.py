@@ -48,7 +48,8 @@ class Unit:
     """A range of proofs, and what of the archive's frame belongs to it."""
 
     first_proof: str | None = None
-    """The zero-padded id of the first proof; None for the very first."""
+    """The zero-padded id of the first proof, or where another one's report said `resume_at`; None for
+    the very first."""
     before_proof: str | None = None
     """The zero-padded id at which the next unit begins; None for the end."""
     first: bool = True
@@ -83,9 +84,8 @@ def export_unit(
 
     What was created after `snapshot` stays out, and so does what lies in the trash. `progress` is told
     after each page how many records were read so far. `stop` is asked after each proof: where it says
-    yes, the report's `resume_at` is the proof at which a unit with `first=False` goes on, and the
-    XML's closing is left to that one. Raises what the source and the sinks raise, and
-    RecordsUnaccounted.
+    yes, the report's `resume_at` is where a unit with `first=False` goes on, and the XML's closing is
+    left to that one. Raises what the source and the sinks raise, and RecordsUnaccounted.
     """
     return _Export(source, unit, encoding, snapshot, sinks, progress).run(account, stop)
 
@@ -145,7 +145,8 @@ class _Export:
         stream = self._streams[table.name]
         if table is ORGANISATION:
             if stream.peek() is None:
-                row = (account.id, account.name)
+                known = {"id": account.id, "name": account.name}
+                row = tuple(known.get(column.name) for column in table.columns)
                 self._sinks[table.member].write(stream.csv.page([row]))
                 self._xml.record(table, row)
             self._keep_all(stream, stream.take())
@@ -155,7 +156,7 @@ class _Export:
         self._xml.leave(f"{table.element}s")
 
     def _proofs(self, stop: Callable[[], bool] | None) -> str | None:
-        """All proofs of the range; where it was stopped, the proof with which to go on."""
+        """All proofs of the range; where it was stopped, the key at which to go on."""
         proof: str | None = None
         element: str | None = None  # of the proof's, once a version of it was written
         resume_at: str | None = None
@@ -165,7 +166,7 @@ class _Export:
                     self._xml.leave(element)
                     element = None
                 if proof is not None and stop is not None and stop():
-                    resume_at = its_proof
+                    resume_at = file.sk
                     break
                 proof = its_proof
             next(self._files.below(file.sk + _BEHIND_NUMBER))
@@ -199,7 +200,6 @@ class _Export:
             for comment in self._comments.below(end):
                 self._comment(comment)
             self._xml.leave("comments")
-            self._responses.skip(Reason.ORPHAN, self._responses.below(end))
         self._xml.leave(FILES.element)
         self._flush_long_xml()
 

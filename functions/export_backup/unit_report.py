@@ -54,7 +54,8 @@ class UnitReport:
     members: Mapping[str, MemberCount]
     tables: Mapping[str, TableCount]
     resume_at: str | None = None
-    """The proof at which a unit that was told to stop goes on; None where it is done."""
+    """The sort key at which a unit that was told to stop goes on: everything before it is done, nothing
+    from it on was touched. None where the unit is done."""
 
     def to_json(self) -> dict[str, Any]:
         return {

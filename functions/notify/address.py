@@ -25,11 +25,17 @@ def plain_address(text: str | None) -> str | None:
     local_part, _, domain = text.partition("@")
     if len(local_part) > LONGEST_LOCAL_PART or not _LOCAL_PART.fullmatch(local_part):
         return None
-    try:
-        ascii_domain = domain.encode("idna").decode("ascii")
-        if ascii_domain.encode("ascii").decode("idna").lower() != domain.lower():
-            return None
-    except UnicodeError:
+    ascii_domain = domain if domain.isascii() else _punycode_of(domain)
+    if ascii_domain is None or not _DOMAIN.fullmatch(ascii_domain):
         return None
     address = f"{local_part}@{ascii_domain}"
-    return address if _DOMAIN.fullmatch(ascii_domain) and len(address) <= LONGEST else None
+    return address if len(address) <= LONGEST else None
+
+
+def _punycode_of(domain: str) -> str | None:
+    try:
+        ascii_domain = domain.encode("idna")
+        same = ascii_domain.decode("idna") == domain.lower()
+    except UnicodeError:
+        return None
+    return ascii_domain.decode("ascii") if same else None

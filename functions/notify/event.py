@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-_ACCOUNT_ID = re.compile(r"[0-9]{1,20}")
-_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+from shared.ids import is_account_id, is_backup_id
 
 
 class ForeignEvent(Exception):
@@ -16,7 +13,7 @@ def ended_backup(event: object) -> tuple[str, str]:
     """The ids of the account and the backup. Raises ForeignEvent for anything but exactly those two."""
     match event:
         case {"account_id": str(account_id), "backup_id": str(backup_id), **others} if (
-            not others and _ACCOUNT_ID.fullmatch(account_id) and _ULID.fullmatch(backup_id)
+            not others and is_account_id(account_id) and is_backup_id(backup_id)
         ):
             return account_id, backup_id
         case _:

@@ -157,9 +157,8 @@ class Notice:
     def _send(self, backup: Backup, letter: Letter, address: str) -> Told:
         takes_over = backup.mail is MailState.SENDING
         if takes_over:
-            self._mark(
-                backup, MailState.NOT_SENT
-            )  # ahead of the send: this mail is the last, whatever becomes of us
+            # Ahead of the send: this mail is the last, whatever becomes of us.
+            self._mark(backup, MailState.NOT_SENT)
         try:
             self._postbox.send(letter, address)
         except Refused as refusal:

@@ -1,0 +1,121 @@
+"""The AWS around notify."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from functions.notify.languages import Languages
+from functions.notify.notice import Notice
+from functions.notify.postbox import Postbox
+from shared.backup import Backup, Failure, Person, Reason, State, new_backup
+from shared.link import LinkSigner
+from shared.logs import get_logger
+from shared.store import BackupStore, failed
+from tests.unit.notify.ses_line import SesLine
+
+ACCOUNT = "9789"
+BACKUP = "01JDA8Z4T0ABCDEFGHJKMNPQRS"
+SENDER = "backups@proofdesk.example"
+TAB = "https://app.proofdesk.example/settings/backups"
+ROLE = "arn:aws:iam::123456789012:role/download"
+ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
+
+
+class World:
+    """The service's AWS as notify meets it, with a clock that a test turns."""
+
+    def __init__(self) -> None:
+        # Real, so that what STS and botocore date by their own clocks fits; whole, as records are.
+        self.now = datetime.now(UTC).replace(microsecond=0)
+        self.dynamodb: Any = boto3.client("dynamodb", config=ONCE)
+        self.ses: Any = boto3.client("sesv2", config=ONCE)
+        self.sts: Any = boto3.client("sts", config=ONCE)
+        self.dynamodb.create_table(
+            TableName="backups",
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.s3: Any = boto3.client("s3")
+        self.s3.create_bucket(
+            Bucket="archives", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        self.ses.create_email_identity(EmailIdentity=SENDER)
+        boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
+        self.line = SesLine(self.ses)
+        self.store = BackupStore(self.dynamodb, "backups")
+        self.signer = LinkSigner(self.sts, lambda: self.now, role_arn=ROLE, bucket="archives")
+        self.logger = get_logger("notify")
+        self.product = "ProofDesk"
+        self.link_seconds = 3600
+        self.configuration_set = ""
+
+    def pending(self, **person: Any) -> Backup:
+        who = Person(**{"sub": "s-1", "name": "Ann", "email": "ann@example.com", "language": "en", **person})
+        backup = new_backup(
+            backup_id=BACKUP,
+            account_id=ACCOUNT,
+            account_name="Acme",
+            encoding="windows-1252",
+            requested_by=who,
+            now=self.now,
+        )
+        self.store.claim(backup)
+        return backup
+
+    def ready(self, **person: Any) -> Backup:
+        backup = dataclasses.replace(
+            self.pending(**person),
+            state=State.READY,
+            finished_at=self.now,
+            expires_at=self.now + timedelta(days=14),
+            bytes=142_950,
+            records=12,
+            replaced=0,
+        )
+        self.s3.put_object(Bucket="archives", Key=backup.object_key, Body=b"PK")
+        self.store.finish(backup)
+        return backup
+
+    def failed(self, reason: Reason = Reason.TIMED_OUT, **person: Any) -> Backup:
+        backup = failed(self.pending(**person), Failure(reason), self.now)
+        self.store.finish(backup)
+        return backup
+
+    def give(self) -> str:
+        notice = Notice(
+            self.store,
+            self.signer,
+            Postbox(self.ses, sender=SENDER, configuration_set=self.configuration_set),
+            Languages(),
+            lambda: self.now,
+            self.logger,
+            product=self.product,
+            tab_url=TAB,
+            link_seconds=self.link_seconds,
+        )
+        return notice.give(ACCOUNT, BACKUP).value
+
+    def begin_anew(self) -> None:
+        """Forget the backup and its mails."""
+        self.now = datetime.now(UTC).replace(microsecond=0)
+        self.line.taken.clear()
+        for item in self.dynamodb.scan(TableName="backups")["Items"]:
+            self.dynamodb.delete_item(TableName="backups", Key={"pk": item["pk"], "sk": item["sk"]})
+
+    def recorded(self) -> str | None:
+        """What the record says of the mail."""
+        backup = self.store.find(ACCOUNT, BACKUP)
+        assert backup is not None
+        return backup.mail and backup.mail.value
