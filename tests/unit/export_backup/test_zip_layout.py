@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from functions.export_backup.segments import Deflater, Segment
 from functions.export_backup.zip_layout import Layout, Member, MemberTotal, add_up, lay_out
-from tests.unit.export_backup.unzippers import LISTERS, UNZIPPERS, check_with_java_stream
+from tests.unzippers import LISTERS, UNZIPPERS, check_with_java_stream
 
 MOMENT = datetime(2026, 11, 22, 10, 11, 12, tzinfo=UTC)
 GIB = 1024**3

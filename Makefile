@@ -1,0 +1,53 @@
+# Everything a newcomer types. `make` alone says what there is.
+# Needed: Debian or Ubuntu (or any Linux with unzip, 7z, bsdtar and a JDK), Python 3.11 to 3.14, make, git.
+
+PY := .venv/bin/python
+FUNCTIONS := request_backup export_backup notify
+# Kept pins stay; `make lock UV_FLAGS=--upgrade` takes the newest that pyproject.toml allows.
+UV_FLAGS :=
+LOCK := .local/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header $(UV_FLAGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test lint unit e2e lock clean
+# One after another also under `make -j`: they share .venv and the two cores.
+.NOTPARALLEL:
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Make, mail, download and check a backup on a local AWS
+	@local/setup.sh dev ministack sam unzip
+	@$(PY) -m local demo
+
+serve: ## The same service on a local AWS, with an account in it, until Ctrl-C
+	@local/setup.sh dev ministack sam
+	@$(PY) -m local serve
+
+test: lint unit e2e ## The whole suite: lint, types, unit tests, tests on the local AWS
+
+lint: ## Ruff and mypy
+	@local/setup.sh dev
+	@$(PY) -m ruff check
+	@$(PY) -m mypy
+
+unit: ## Tests that need no local AWS
+	@local/setup.sh dev unzippers
+	@$(PY) -m pytest -q tests/unit
+
+e2e: ## Tests on the local AWS
+	@local/setup.sh dev unzippers ministack sam
+	@$(PY) -m pytest -q tests/e2e
+
+lock: ## Lock the dependencies of pyproject.toml, with hashes
+	@local/setup.sh uv
+	$(LOCK) --group dev -o tests/requirements.txt
+	for f in $(FUNCTIONS); do \
+		$(LOCK) --group $$f -c tests/requirements.txt -o functions/$$f/requirements.txt || exit 1; \
+	done
+	$(LOCK) --group ministack -o local/ministack.requirements.txt
+	$(LOCK) --group sam -o local/sam.requirements.txt
+
+clean: ## Remove all that these targets made, the environments too
+	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find functions shared local tests -name __pycache__ -prune -exec rm -rf {} +

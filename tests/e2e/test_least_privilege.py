@@ -1,0 +1,234 @@
+"""Each statement of each role is needed: taken out on the deployed stack, what it is for fails.
+
+What the local AWS does not enforce (logs, traces, the workflow's own calls) is put to IAM's policy
+simulator instead, with and without the statement.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import yaml
+
+from local.aws import ROOT
+from shared.backup import Backup
+from tests.e2e.world import World
+
+Statement = tuple[str, str]
+"""The logical id of a role, and a statement's Sid."""
+
+
+class _Template(yaml.SafeLoader):
+    """CloudFormation's tags are of no interest here."""
+
+
+_Template.add_multi_constructor("!", lambda loader, suffix, node: str(node.value))  # type: ignore[no-untyped-call]
+
+
+def statements() -> set[Statement]:
+    """Every statement that the template gives a role."""
+    resources = yaml.load((ROOT / "infra/template.yaml").read_text(), _Template)["Resources"]  # noqa: S506
+    found: set[Statement] = set()
+    for name, resource in resources.items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::IAM::Role":
+            for policy in properties.get("Policies", []):
+                found |= {(name, entry["Sid"]) for entry in policy["PolicyDocument"]["Statement"]}
+        if resource["Type"] == "AWS::IAM::Policy":
+            roles = [role.removeprefix("!Ref ") for role in properties["Roles"]]
+            found |= {
+                (role, entry["Sid"]) for role in roles for entry in properties["PolicyDocument"]["Statement"]
+            }
+    return found
+
+
+@contextmanager
+def without(world: World, *taken: Statement) -> Iterator[None]:
+    """The stack's roles without those statements."""
+    iam, before = world.client("iam"), []
+    try:
+        for role, sid in taken:
+            name = world.resource(role)
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                left = [entry for entry in document["Statement"] if entry.get("Sid") != sid]
+                if len(left) == len(document["Statement"]):
+                    continue
+                before.append((name, policy, document))
+                iam.delete_role_policy(RoleName=name, PolicyName=policy)
+                if left:
+                    iam.put_role_policy(
+                        RoleName=name,
+                        PolicyName=policy,
+                        PolicyDocument=json.dumps({**document, "Statement": left}),
+                    )
+        assert len(before) == len(taken), "each statement is in one policy of its role"
+        yield
+    finally:
+        for name, policy, document in before:
+            iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+
+# --- what each statement is for; each returns whether it works ---
+
+
+def looks(world: World) -> bool:
+    return world.call("GET", "/backups", world.token(world.account().id)).status_code == 200
+
+
+def asks(world: World) -> bool:
+    account = world.account()
+    answer = world.call("POST", "/backups", world.token(account.id), json={})
+    if answer.status_code == 202:
+        world.outcome_of(answer.json()["id"])
+        return True
+    assert answer.status_code == 500
+    assert not any(record["sk"] == "PENDING" for record in world.records_of(account.id))
+    return False
+
+
+def frees_the_account_when_the_start_is_refused(world: World) -> bool:
+    account = world.account()
+    with without(world, ("RequestBackupRole", "StartWorkflow")):
+        answer = world.call("POST", "/backups", world.token(account.id), json={})
+    assert answer.status_code == 500
+    return not any(record["sk"] == "PENDING" for record in world.records_of(account.id))
+
+
+def backs_up(world: World) -> bool:
+    account = world.account()
+    world.fill(account)
+    token = world.token(account.id)
+    backup_id = world.ask(token)
+    return world.outcome_of(backup_id) == "SUCCEEDED"
+
+
+def mails(world: World) -> bool:
+    token = world.token(world.account().id)
+    shown = world.ended(token, world.ask(token))
+    assert shown["state"] == "ready"  # an e-mail that cannot be sent never fails a backup
+    return bool(world.mails_about(shown["file"]["name"]))
+
+
+def links(world: World) -> bool:
+    token = world.token(world.account().id)
+    backup_id = world.ask(token)
+    world.outcome_of(backup_id)
+    return world.call("POST", f"/backups/{backup_id}/download-url", token).status_code == 200
+
+
+def tells_a_file_that_is_gone(world: World) -> bool:
+    token = world.token(world.account().id)
+    shown = world.ended(token, world.ask(token))
+    (key,) = [key for key in world.objects("backups/") if key.endswith(shown["file"]["name"])]
+    world.client("s3").delete_object(Bucket=world.outputs["Bucket"], Key=key)
+    return world.call("POST", f"/backups/{shown['id']}/download-url", token).status_code == 410
+
+
+def exported(world: World) -> tuple[Backup, list[Any]]:
+    backup = world.pending(world.account())
+    (unit,) = world.step("plan", backup)["Payload"]["units"]
+    return backup, [world.step("export", backup, unit=unit)["Payload"]]
+
+
+def finds_its_archive_when_assembling_again(world: World) -> bool:
+    backup, units = exported(world)
+    assert not world.step("assemble", backup, exported=units)["FunctionError"]
+    return not world.step("assemble", backup, exported=units)["FunctionError"]
+
+
+def names_a_missing_part(world: World) -> bool:
+    backup, units = exported(world)
+    for key in world.objects(f"staging/{backup.id}/"):
+        world.client("s3").delete_object(Bucket=world.outputs["Bucket"], Key=key)
+    assert world.step("assemble", backup, exported=units)["FunctionError"]
+    (pending,) = [record for record in world.records_of(backup.account_id) if record["sk"] == "PENDING"]
+    return bool(pending["failure"]["reason"] == "archive_damaged")
+
+
+ENFORCED: dict[Statement, Callable[[World], bool]] = {
+    ("RequestBackupRole", "ReadBackups"): looks,
+    ("RequestBackupRole", "ListBackups"): looks,
+    ("RequestBackupRole", "ClaimTheLock"): asks,
+    ("RequestBackupRole", "StartWorkflow"): asks,
+    ("RequestBackupRole", "FreeTheLockWhenRefused"): frees_the_account_when_the_start_is_refused,
+    ("RequestBackupRole", "SignLinks"): links,
+    ("ExportBackupRole", "ReadAccountData"): backs_up,
+    ("ExportBackupRole", "ReadBackups"): backs_up,
+    ("ExportBackupRole", "SayHowFar"): backs_up,
+    ("ExportBackupRole", "FreeTheLock"): backs_up,
+    ("ExportBackupRole", "WriteHistory"): backs_up,
+    ("ExportBackupRole", "WriteSegments"): backs_up,
+    ("ExportBackupRole", "ReadSegments"): backs_up,
+    ("ExportBackupRole", "WriteArchives"): backs_up,
+    ("ExportBackupRole", "CheckArchives"): finds_its_archive_when_assembling_again,
+    ("ExportBackupRole", "TellMissingFromForbidden"): names_a_missing_part,
+    ("NotifyRole", "ReadBackups"): mails,
+    ("NotifyRole", "ClaimTheMail"): mails,
+    ("NotifyRole", "SendMail"): mails,
+    ("NotifyRole", "SignLinks"): mails,
+    ("DownloadRole", "FetchArchives"): links,
+    ("DownloadRole", "TellMissingFromForbidden"): tells_a_file_that_is_gone,
+}
+
+SIMULATED: dict[Statement, tuple[str, str]] = {
+    **{
+        (f"{function}Role", "WriteLogs"): ("logs:PutLogEvents", f"{function}Logs")
+        for function in ("RequestBackup", "ExportBackup", "Notify")
+    },
+    **{
+        (role, "Trace"): ("xray:PutTraceSegments", "*")
+        for role in ("RequestBackupRole", "ExportBackupRole", "NotifyRole", "WorkflowRole")
+    },
+    ("WorkflowRole", "RunSteps"): ("lambda:InvokeFunction", "ExportBackupFunction"),
+    ("WorkflowRole", "DeliverLogs"): ("logs:CreateLogDelivery", "*"),
+}
+
+
+def test_every_statement_of_the_template_is_tried() -> None:
+    assert statements() == ENFORCED.keys() | SIMULATED.keys()
+
+
+@pytest.mark.parametrize("statement", ENFORCED, ids="-".join)
+def test_without_the_statement_what_it_is_for_fails(world: World, statement: Statement) -> None:
+    works = ENFORCED[statement]
+    with without(world, statement):
+        assert not works(world)
+
+
+@pytest.mark.parametrize("works", dict.fromkeys(ENFORCED.values()), ids=lambda works: works.__name__)
+def test_with_all_statements_it_works(world: World, works: Callable[[World], bool]) -> None:
+    assert works(world)
+
+
+@pytest.mark.parametrize("statement", SIMULATED, ids="-".join)
+def test_what_is_not_enforced_here_is_allowed_by_the_statement_alone(
+    world: World, statement: Statement
+) -> None:
+    action, resource = SIMULATED[statement]
+    role_arn = world.client("iam").get_role(RoleName=world.resource(statement[0]))["Role"]["Arn"]
+
+    def allowed() -> bool:
+        answer = world.client("iam").simulate_principal_policy(
+            PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=[arn_of(world, resource)]
+        )
+        return bool(answer["EvaluationResults"][0]["EvalDecision"] == "allowed")
+
+    assert allowed()
+    with without(world, statement):
+        assert not allowed()
+
+
+def arn_of(world: World, resource: str) -> str:
+    if resource == "*":
+        return "*"
+    physical = world.resource(resource)
+    if resource.endswith("Function"):
+        function = world.client("lambda").get_function_configuration(FunctionName=physical)
+        return str(function["FunctionArn"])
+    groups = world.client("logs").describe_log_groups(logGroupNamePrefix=physical)["logGroups"]
+    return str(groups[0]["arn"])

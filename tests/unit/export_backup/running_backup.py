@@ -1,0 +1,217 @@
+"""A backup that runs, on tables and a bucket in the test's own process, and its steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from functions.export_backup.catalogue import FILES, TABLES, Table, partition
+from functions.export_backup.event import NumberedUnit, Step, unit_event
+from functions.export_backup.source import Record, Source
+from functions.export_backup.steps import Steps
+from functions.export_backup.unit import Unit
+from shared.backup import Backup, Person, new_backup
+from shared.store import BackupStore
+from tests.unit.export_backup.account_in_memory import SNAPSHOT, Item, item, no_items
+from tests.unit.export_backup.s3_bucket import BUCKET, Bucket, a_bucket
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+ACCOUNT_ID = "9789"
+OWN, OTHER = "01KAQ4M2C0" + "0" * 16, "01KAQ4M2C1" + "0" * 16
+BACKUPS, RECORDS = "backups", "records"
+RETENTION = timedelta(days=14)
+SECRET = "Sven.Geheim@example.org"
+"""Stands in every text of the account, and must be in nothing that anybody logs."""
+
+BEFORE = "2026-11-22T10:11:12Z"
+
+
+def account_items(proofs: int = 3, note: str = "") -> dict[str, list[Item]]:
+    """Items by table name: per proof one version, a recipient, a comment, a response; and one in the trash."""
+    items = no_items()
+    for name in ("ORGANISATION", "USERS", "CONTACTS"):
+        table = next(table for table in TABLES if table.name == name)
+        items[name] = [item(table, "000000000007", id="7", name=f"{note}{name}", created_at=BEFORE)]
+    for number in range(1, proofs + 2):
+        version = f"{number:012d}#000001"
+        trashed = number == proofs + 1
+        status = "trashed" if trashed else "active"
+        items["FILES"].append(item(FILES, version, id=str(number), type="proof", status=status, uploaded_at=BEFORE))
+        hanging = {"RECIPIENTS": version, "COMMENTS": version, "RESPONSES": f"{version}#000000000005"}
+        for name, place in hanging.items():
+            table = next(table for table in TABLES if table.name == name)
+            key = f"{place}#000000000005"
+            items[name].append(item(table, key, id=f"{number}", created_at=BEFORE, **_texts(name, note)))
+    return items
+
+
+def _texts(name: str, note: str) -> dict[str, str]:
+    return {{"RECIPIENTS": "name", "COMMENTS": "comment", "RESPONSES": "response"}[name]: f"{note}, =1+1 \U0001f600"}
+
+
+WRITTEN = 3 + 3 * 4
+"""Records of `account_items()` that are in the archive."""
+
+
+@dataclass
+class World:
+    bucket: Bucket
+    dynamodb: DynamoDBClient
+    now: datetime = SNAPSHOT + timedelta(seconds=5)
+    attempts: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
+    refused: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Error code and HTTP status by operation of DynamoDB, `Query:FILES` for one table of the source."""
+    before: dict[str, Callable[[], object]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.store = BackupStore(self.dynamodb, BACKUPS)
+        self.steps = self.steps_with(lambda account: Source(self.dynamodb, RECORDS, account))
+
+    def steps_with(self, source_of: Callable[[str], Source]) -> Steps:
+        return Steps(
+            self.store,
+            source_of,
+            self.bucket.s3,
+            BUCKET,
+            clock=lambda: self.now,
+            make_attempt_id=self._attempt_id,
+            retention=RETENTION,
+            concurrency=8,
+        )
+
+    def _attempt_id(self) -> str:
+        self.attempts += 1
+        return f"01KAQ4M2C2{self.attempts:016d}"
+
+    # --- the account and its backup ---
+
+    def fill(self, items: dict[str, list[Item]]) -> None:
+        for table in TABLES:
+            for one in items[table.name]:
+                key = {"pk": {"S": partition(ACCOUNT_ID, table)}}
+                self.dynamodb.put_item(TableName=RECORDS, Item=one | key)
+
+    def claim(self, backup_id: str = OWN, *, encoding: str = "utf-8", name: str = "Example & Sons") -> Backup:
+        backup = new_backup(
+            backup_id=backup_id,
+            account_id=ACCOUNT_ID,
+            account_name=name,
+            encoding=encoding,
+            requested_by=Person("sub", "Ann", "ann@example.org", "en"),
+            now=SNAPSHOT,
+        )
+        self.store.claim(backup)
+        return backup
+
+    def free(self) -> None:
+        """Take the lock away by hand, whosever it is."""
+        key = {"pk": {"S": f"ACCOUNT#{ACCOUNT_ID}"}, "sk": {"S": "PENDING"}}
+        self.dynamodb.delete_item(TableName=BACKUPS, Key=key)
+
+    def overtake(self) -> None:
+        """An operator has closed the backup by hand, and another one runs."""
+        self.free()
+        self.claim(OTHER)
+
+    def record(self, sk: str) -> dict[str, Any] | None:
+        key = {"pk": {"S": f"ACCOUNT#{ACCOUNT_ID}"}, "sk": {"S": sk}}
+        found: dict[str, Any] | None = self.dynamodb.get_item(TableName=BACKUPS, Key=key).get("Item")
+        return found
+
+    # --- what the workflow does ---
+
+    def take(self, name: str, backup_id: str = OWN, /, *, steps: Steps | None = None, **payload: Any) -> dict[str, Any]:
+        result: dict[str, Any] = (steps or self.steps).take(Step(name, ACCOUNT_ID, backup_id, payload))
+        return result
+
+    def run(self, *units: Unit) -> dict[str, Any]:
+        """All steps up to ready, as the workflow takes them; what assembling returned."""
+        plan = self.take("plan")
+        cut = [unit_event(NumberedUnit(number, unit)) for number, unit in enumerate(units)] or plan["units"]
+        if units:
+            self.store.begin(ACCOUNT_ID, OWN, units=len(units), now=self.now)
+        exported = [self.take("export", unit=unit) for unit in cut]
+        archive = self.take("assemble", exported=exported)
+        self.take("ready", archive=archive)
+        return archive
+
+    def writes(self) -> Counter[str]:
+        """Every call so far that may have changed something."""
+        calls = self.calls + self.bucket.calls
+        reading = ("Get", "Head", "List", "Query", "Describe")
+        return Counter({name: count for name, count in calls.items() if not name.startswith(reading)})
+
+    def archive(self) -> bytes:
+        (key,) = [key for key in self.bucket.stored_keys() if key.startswith("backups/")]
+        return self.bucket.get(key)
+
+    def _asked(self, model: Any, params: dict[str, Any], **_: Any) -> None:
+        self.calls[model.name] += 1
+        self.before.pop(model.name, lambda: None)()
+        names = [model.name]
+        if model.name == "Query":
+            names.append(f"Query:{params['ExpressionAttributeValues'][':pk']['S'].rpartition('#')[2]}")
+        for name in names:
+            if name in self.refused:
+                code, status = self.refused[name]
+                raise ClientError(
+                    {
+                        "Error": {"Code": code, "Message": f"about {SECRET}"},
+                        "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item]
+                    },
+                    model.name,
+                )
+
+
+@dataclass(frozen=True)
+class SlowSource(Source):
+    """The source in pages of one record; before each, `on_page` is told how many went before."""
+
+    on_page: Callable[[int], object] = lambda _: None
+    seen: list[int] = field(default_factory=lambda: [0])
+
+    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[list[Record]]:
+        for page in super().pages(table, first, before):
+            for record in page:
+                self.on_page(self.seen[0])
+                self.seen[0] += 1
+                yield [record]
+
+
+@contextmanager
+def a_world() -> Iterator[World]:
+    with a_bucket() as bucket:
+        dynamodb = boto3.client("dynamodb", region_name="us-east-1")
+        for name in (BACKUPS, RECORDS):
+            dynamodb.create_table(
+                TableName=name,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[
+                    {"AttributeName": "pk", "AttributeType": "S"},
+                    {"AttributeName": "sk", "AttributeType": "S"},
+                ],
+                KeySchema=[
+                    {"AttributeName": "pk", "KeyType": "HASH"},
+                    {"AttributeName": "sk", "KeyType": "RANGE"},
+                ],
+            )
+        world = World(bucket, dynamodb)
+        dynamodb.meta.events.register("before-parameter-build.dynamodb", _forward(world))
+        yield world
+
+
+def _forward(world: World) -> Callable[..., None]:
+    def asked(params: dict[str, Any], model: Any, **_: Any) -> None:
+        world._asked(model, params)
+
+    return asked
