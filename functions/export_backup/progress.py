@@ -17,11 +17,9 @@ class Progress:
         self._write = write
         self._clock = clock
         self._next = clock()
-        self.records = 0
 
     def tell(self, records: int) -> None:
         """Raises what `write` raises: Superseded, where the unit is no longer wanted."""
-        self.records = records
         now = self._clock()
         if now >= self._next:
             self._write(records, now)

@@ -113,8 +113,9 @@ class Steps:
                 progress.tell,
             )
         staging.keep_report(numbered.number, attempt, writers.segments, report)
-        write(progress.records, done=True)
-        return {"unit": numbered.number, "attempt": attempt, "records": progress.records}
+        records = sum(table.written for table in report.tables.values())
+        write(records, done=True)
+        return {"unit": numbered.number, "attempt": attempt, "records": records}
 
     def _assemble(self, step: Step) -> dict[str, object]:
         exported = exported_of(step)

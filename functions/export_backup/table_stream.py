@@ -35,16 +35,16 @@ class Stream:
         pages: Iterator[list[Record]],
         encoding: Encoding,
         sink: Sink,
-        tell: Callable[[int], None],
+        tell: Callable[[], None],
     ) -> None:
         self.table = table
         self.left_out: Counter[str] = Counter()
+        self.written = 0
         self.csv = CsvMember(table, encoding)
         self._pages = pages
         self._page: list[Record] = []
         self._next = 0
         self._read = 0
-        self._written = 0
         self._rows: list[Row] = []
         self._sink = sink
         self._tell = tell
@@ -64,7 +64,7 @@ class Stream:
             self._read += len(page)
             self._page = self._placed(page)
             self._next = 0
-            self._tell(len(page))
+            self._tell()
         return self._page[self._next]
 
     def take(self) -> Iterator[Record]:
@@ -84,7 +84,7 @@ class Stream:
             self.left_out[reason] += 1
 
     def keep(self, row: Row) -> None:
-        self._written += 1
+        self.written += 1
         self._rows.append(row)
 
     def flush(self) -> None:
@@ -95,9 +95,9 @@ class Stream:
 
     def count(self) -> TableCount:
         read = self._read - (len(self._page) - self._next)  # the rest is the next attempt's to read
-        if read != self._written + self.left_out.total():
+        if read != self.written + self.left_out.total():
             raise RecordsUnaccounted(self.table.name)
-        return TableCount(read, self._written, dict(self.left_out))
+        return TableCount(read, self.written, dict(self.left_out))
 
     def _placed(self, page: list[Record]) -> list[Record]:
         if self.table not in (RECIPIENTS, COMMENTS, RESPONSES):

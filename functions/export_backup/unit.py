@@ -83,7 +83,7 @@ def export_unit(
     """Writes the unit's part of every member and says what it did.
 
     What was created after `snapshot` stays out, and so does what lies in the trash. `progress` is told
-    after each page how many records were read so far. `stop` is asked after each proof: where it says
+    after each page how many records were written so far. `stop` is asked after each proof: where it says
     yes, the report's `resume_at` is where a unit with `first=False` goes on, and the XML's closing is
     left to that one. Raises what the source and the sinks raise, and RecordsUnaccounted.
     """
@@ -104,7 +104,6 @@ class _Export:
         self._snapshot = snapshot
         self._sinks = sinks
         self._progress = progress
-        self._records_read = 0
         self._xml = BackupXml()
         self._streams: dict[str, Stream] = {}
         for table in TABLES if unit.first else PROOF_TABLES:
@@ -250,10 +249,9 @@ class _Export:
         created = _moment(record.created)
         return Reason.AFTER_SNAPSHOT if created is not None and created > self._snapshot else None
 
-    def _tell(self, records: int) -> None:
-        self._records_read += records
+    def _tell(self) -> None:
         if self._progress is not None:
-            self._progress(self._records_read)
+            self._progress(sum(stream.written for stream in self._streams.values()))
 
     def _flush_long_xml(self) -> None:
         if self._xml.characters > _XML_PIECE:

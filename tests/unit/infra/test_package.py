@@ -1,0 +1,162 @@
+"""What the build takes into a package and what it leaves out. The build itself runs in the tests on the local AWS."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.package import compile_bytecode, compiled_requirements, copy_sources, keep_services
+from tests.unit.infra.stack import ROOT, functions, package_of
+
+MAKEFILE = (ROOT / "infra" / "Makefile").read_text()
+BUILDS = {
+    target: (function, set(services.split()))
+    for target, function, services in re.findall(
+        r'^build-(\w+):\n\t@\$\(PYTHON\) infra/package\.py (\w+) "\$\(ARTIFACTS_DIR\)" --services ([\w ]+)$',
+        MAKEFILE,
+        re.MULTILINE,
+    )
+}
+
+
+def modules_of(function: str) -> set[Path]:
+    """The function's modules, and those of `shared` that they import, whether or not through others."""
+    found: set[Path] = set()
+    waiting = list((ROOT / "functions" / function).glob("*.py"))
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        found.add(module)
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("shared."):
+                waiting.append(ROOT.joinpath(*str(node.module).split(".")).with_suffix(".py"))
+    return found
+
+
+def services_of(function: str) -> set[str]:
+    """What the modules ask boto3 for: `….client("s3", …)`."""
+    calls = [
+        node
+        for module in modules_of(function)
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"client", "resource"}
+    ]
+    return {call.args[0].value for call in calls if call.args and isinstance(call.args[0], ast.Constant)}  # type: ignore[misc]
+
+
+def test_every_function_of_the_template_is_built() -> None:
+    assert {target: build[0] for target, build in BUILDS.items()} == {
+        name: package_of(function) for name, function in functions().items()
+    }
+    assert MAKEFILE.count("\nbuild-") == len(BUILDS)
+
+
+@pytest.mark.parametrize("function", ["request_backup", "export_backup", "notify"])
+def test_a_package_keeps_the_services_that_its_function_calls_and_no_others(function: str) -> None:
+    ((_, services),) = [build for build in BUILDS.values() if build[0] == function]
+    assert services == services_of(function)
+
+
+LOCK = """\
+boto3==1.44.5 \\
+    --hash=sha256:aa
+isal==1.9.1 \\
+    --hash=sha256:bb \\
+    --hash=sha256:cc
+markupsafe==3.0.3 ; python_version >= '3.11' \\
+    --hash=sha256:dd
+python-ulid==4.0.1 \\
+    --hash=sha256:ee
+"""
+
+
+def install(place: Path, name: str, *files: str) -> None:
+    information = place / f"{name.replace('-', '_')}-1.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n\nName: not me\n")
+    (information / "RECORD").write_text("".join(f"{file},sha256=x,1\n" for file in files))
+
+
+def test_dependencies_with_compiled_modules_are_found_whatever_their_name_is_spelled_like(tmp_path: Path) -> None:
+    install(tmp_path, "boto3", "boto3/__init__.py", "boto3/notes.so.txt")
+    install(tmp_path, "isal", "isal/isal_zlib.cpython-313-aarch64-linux-gnu.so")
+    install(tmp_path, "MarkupSafe", "markupsafe/_speedups.cpython-313-aarch64-linux-gnu.so", "markupsafe/__init__.py")
+    install(tmp_path, "python-ulid", "ulid/__init__.py")
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(LOCK)
+    assert compiled_requirements(lock, tmp_path).rstrip() == "\n".join(LOCK.splitlines()[2:7])
+
+
+def test_no_compiled_modules_no_further_installations(tmp_path: Path) -> None:
+    install(tmp_path, "boto3", "boto3/__init__.py")
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(LOCK)
+    assert compiled_requirements(lock, tmp_path) == ""
+
+
+def botocore_data(place: Path) -> Path:
+    for service in ("dynamodb", "s3", "ec2", "iam"):
+        (place / service / "2026").mkdir(parents=True)
+        (place / service / "2026" / "service-2.json.gz").write_bytes(b"")
+    for file in ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json", "other.json"):
+        (place / file).write_text("{}")
+    return place
+
+
+def test_services_that_nobody_calls_are_left_out_and_what_all_need_stays(tmp_path: Path) -> None:
+    data = botocore_data(tmp_path)
+    keep_services(data, {"dynamodb", "s3"})
+    assert sorted(entry.name for entry in data.iterdir()) == [
+        "_retry.json",
+        "dynamodb",
+        "endpoints.json",
+        "partitions.json",
+        "s3",
+        "sdk-default-configuration.json",
+    ]
+    assert (data / "s3" / "2026" / "service-2.json.gz").exists()
+
+
+def test_a_service_that_botocore_does_not_know_stops_the_build_before_anything_is_deleted(tmp_path: Path) -> None:
+    data = botocore_data(tmp_path)
+    with pytest.raises(SystemExit, match="s4"):
+        keep_services(data, {"dynamodb", "s4"})
+    assert (data / "ec2").exists()
+
+
+def test_a_package_holds_its_function_and_shared_and_nothing_else_of_ours(tmp_path: Path) -> None:
+    copy_sources("notify", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["functions", "shared"]
+    assert [path.name for path in (tmp_path / "functions").iterdir()] == ["notify"]
+    kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert "functions/notify/handler.py" in kept
+    assert not [path for path in kept if "__pycache__" in path or path.endswith("requirements.txt")]
+
+
+def test_the_same_sources_compile_to_the_same_bytes_wherever_they_lie(tmp_path: Path) -> None:
+    results = []
+    for place in (tmp_path / "one", tmp_path / "another" / "deeper"):
+        copy_sources("export_backup", place)
+        # Each build is a process of its own, with a hash seed of its own.
+        code = "import sys; from pathlib import Path; from infra.package import compile_bytecode as c; c(Path(sys.argv[1]))"
+        subprocess.run([sys.executable, "-c", code, str(place)], check=True, cwd=ROOT)
+        results.append({path.relative_to(place): path.read_bytes() for path in place.rglob("*.pyc")})
+    first, second = results
+    assert len(first) > 20
+    assert sorted(map(str, first)) == sorted(map(str, second))
+    assert [str(path) for path in first if first[path] != second[path]] == []
+    assert not [path for path, code in first.items() if str(tmp_path).encode() in code]
+
+
+def test_bytecode_is_not_checked_against_the_time_that_sam_sets_back(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("value = 1\n")
+    compile_bytecode(tmp_path)
+    (compiled,) = tmp_path.rglob("*.pyc")
+    # PEP 552: bit 0 says that a hash stands for the time, bit 1 that it is checked.
+    assert int.from_bytes(compiled.read_bytes()[4:8], "little") == 0b01

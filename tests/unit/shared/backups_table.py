@@ -1,0 +1,104 @@
+"""The backups table in the test's own process, its line, and backups in every state."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from shared.backup import Backup, Failure, Person, Reason, State, new_backup
+from shared.store import BackupStore, failed
+from tests.faults import Line
+
+TABLE = "backups"
+ANN = Person(sub="sub-of-ann", name="Ann", email="ann@example.com", language="nl")
+TWICE = Config(retries={"mode": "standard", "total_max_attempts": 2})
+_numbers = count(1)
+
+
+def next_backup_id() -> str:
+    """Ids that sort by time, as ULIDs do."""
+    return f"01JDA8Z4T0{next(_numbers):016d}"
+
+
+def next_account_id() -> str:
+    return str(10_000 + next(_numbers))
+
+
+class BackupsTable:
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC).replace(microsecond=0)
+        self.dynamodb: Any = boto3.client("dynamodb", config=TWICE)
+        self.dynamodb.create_table(
+            TableName=TABLE,
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.line = Line(self.dynamodb)
+        self.store = BackupStore(self.dynamodb, TABLE, history_days=730)
+
+    def set_account(self, account_id: str, **settings: str) -> None:
+        values = {"name": "Acme", "plan": "Enterprise", "encoding": "windows-1252"} | settings
+        key = {"pk": {"S": f"ACCOUNT#{account_id}"}, "sk": {"S": "SETTINGS"}}
+        self.dynamodb.put_item(
+            TableName=TABLE, Item=key | {name: {"S": value} for name, value in values.items()}
+        )
+
+    def backup(self, account_id: str, *, person: Person = ANN) -> Backup:
+        """A pending one, in hand only."""
+        return new_backup(
+            backup_id=next_backup_id(),
+            account_id=account_id,
+            account_name="Acme",
+            encoding="windows-1252",
+            requested_by=person,
+            now=self.now,
+        )
+
+    def pending(self, account_id: str) -> Backup:
+        backup = self.backup(account_id)
+        self.store.claim(backup)
+        return backup
+
+    def ready(self, account_id: str, *, days: int = 14) -> Backup:
+        backup = self.ended_well(self.pending(account_id), days=days)
+        self.store.finish(backup)
+        return backup
+
+    def failed(self, account_id: str, failure: Failure | None = None) -> Backup:
+        ended = failed(self.pending(account_id), failure or Failure(Reason.TIMED_OUT), self.now)
+        self.store.finish(ended)
+        return ended
+
+    def ended_well(self, backup: Backup, *, days: int = 14) -> Backup:
+        return dataclasses.replace(
+            backup,
+            state=State.READY,
+            finished_at=self.now,
+            expires_at=self.now + timedelta(days=days),
+            units=1,
+            units_done=frozenset({0}),
+            bytes=142_950,
+            records=12,
+            replaced=0,
+        )
+
+    def records(self, account_id: str) -> dict[str, Any]:
+        """The account's records as they lie in the table, by sort key."""
+        found = self.dynamodb.query(
+            TableName=TABLE,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"ACCOUNT#{account_id}"}},
+        )["Items"]
+        return {item["sk"]["S"]: item for item in found}
