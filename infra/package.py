@@ -75,8 +75,9 @@ def install_dependencies(lock: Path, target: Path) -> None:
                 job.result()
             overlays += places
         for overlay in overlays:
+            shutil.rmtree(overlay / "bin", ignore_errors=True)
             shutil.copytree(
-                overlay, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("bin", "RECORD", "*.pyc")
+                overlay, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("RECORD", "*.pyc")
             )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
-from typing import TYPE_CHECKING
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
+_CHUNK_BYTES = 256 * 1024
 _MIME_TYPE = "application/zip"
 _ID_IN_METADATA = "backup-id"
 # RFC 6266: such a name needs neither escaping nor `filename*`, in any browser.
@@ -81,8 +84,8 @@ def assemble(
 ) -> Archive:
     """Publish one ZIP of the members at the destination, or nothing at all.
 
-    Called again with the same members after it has published, it finds its own archive and says so. Memory:
-    one glued part (10 MiB, at most 80 MiB for an archive of very many small segments).
+    Called again with the same members after it has published, it finds its own archive and says so. A glued
+    part (10 MiB, at most 80 MiB for an archive of very many small segments) is collected on disk.
 
     Raises BucketUnavailable (Step Functions retries); BucketRefused, SegmentMissing, SegmentDamaged,
     ArchiveKeyTaken, ArchiveNotDivisible (nobody does).
@@ -99,19 +102,19 @@ def assemble(
 
 def _put(client: S3Client, destination: Destination, whole: GluedPart) -> None:
     """An archive that is one part needs no multipart upload's three calls."""
-    body = _glued(client, destination.bucket, whole)
-    try:
-        client.put_object(
-            Bucket=destination.bucket,
-            Key=destination.key,
-            Body=body,
-            ContentType=_MIME_TYPE,
-            ContentDisposition=destination.disposition,
-            Metadata={_ID_IN_METADATA: destination.backup_id},
-            IfNoneMatch="*",  # a late attempt never overwrites an archive that is offered
-        )
-    except (BotoCoreError, ClientError) as error:
-        _require_ours(client, destination, whole.size, error)
+    with _glued(client, destination.bucket, whole) as body:
+        try:
+            client.put_object(
+                Bucket=destination.bucket,
+                Key=destination.key,
+                Body=body,
+                ContentType=_MIME_TYPE,
+                ContentDisposition=destination.disposition,
+                Metadata={_ID_IN_METADATA: destination.backup_id},
+                IfNoneMatch="*",  # a late attempt never overwrites an archive that is offered
+            )
+        except (BotoCoreError, ClientError) as error:
+            _require_ours(client, destination, whole.size, error)
 
 
 def _upload(client: S3Client, destination: Destination, parts: Iterable[Part], size: int) -> None:
@@ -139,8 +142,10 @@ def _send(client: S3Client, destination: Destination, upload_id: str, part: Part
     if isinstance(part, CopiedPart):
         etag = _copy(client, destination, upload_id, part)
     else:
-        body = _glued(client, destination.bucket, part)
-        with translating(f"uploading part {part.number} of the archive"):
+        with (
+            _glued(client, destination.bucket, part) as body,
+            translating(f"uploading part {part.number} of the archive"),
+        ):
             etag = client.upload_part(
                 Bucket=destination.bucket,
                 Key=destination.key,
@@ -169,25 +174,32 @@ def _copy(client: S3Client, destination: Destination, upload_id: str, part: Copi
     return answer["CopyPartResult"]["ETag"]
 
 
-def _glued(client: S3Client, bucket: str, part: GluedPart) -> bytes:
-    body = bytearray()
-    for piece in part.pieces:
-        body += piece if isinstance(piece, bytes) else _read(client, bucket, piece)
-    return bytes(body)
+@contextmanager
+def _glued(client: S3Client, bucket: str, part: GluedPart) -> Iterator[BinaryIO]:
+    """The part's bytes in a file without a name, so that memory does not depend on them."""
+    with TemporaryFile() as body:
+        for piece in part.pieces:
+            if isinstance(piece, bytes):
+                body.write(piece)
+            else:
+                _fetch(client, bucket, piece, body)
+        body.seek(0)
+        yield body
 
 
-def _read(client: S3Client, bucket: str, source: Stored) -> bytes:
+def _fetch(client: S3Client, bucket: str, source: Stored, into: BinaryIO) -> None:
+    fetched = 0
     try:
         answer = client.get_object(
             Bucket=bucket, Key=source.segment.key, Range=_range(source), IfMatch=source.segment.etag
         )
-        data = answer["Body"].read()
+        for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
+            fetched += into.write(chunk)
     except (BotoCoreError, ClientError) as error:
         raise _source_outcome(error, source) from error
     size = answer.get("ContentRange", "").rpartition("/")[2]
-    if len(data) != len(source) or size != str(source.segment.compressed):
+    if fetched != len(source) or size != str(source.segment.compressed):
         raise SegmentDamaged(_named(source))
-    return data
 
 
 def _range(source: Stored) -> str:

@@ -72,7 +72,7 @@ def unit_of(step: Step) -> NumberedUnit:
             "before_proof": str() | None as before_proof,
             "first": bool(first),
             "last": bool(last),
-        } if 0 <= number < 100_000:
+        } if _is_count(number) and number < 100_000:
             return NumberedUnit(number, Unit(first_proof, before_proof, first, last))
         case _:
             raise ForeignEvent("not a unit")
@@ -85,7 +85,7 @@ def exported_of(step: Step) -> list[Exported]:
     for number, result in enumerate(results if isinstance(results, list) else []):
         match result:
             case {"unit": int(unit), "attempt": str(attempt), "records": int(records)} if (
-                unit == number and is_backup_id(attempt)
+                _is_count(unit) and unit == number and is_backup_id(attempt) and _is_count(records)
             ):
                 done.append(Exported(unit, attempt, records))
             case _:
@@ -98,7 +98,13 @@ def exported_of(step: Step) -> list[Exported]:
 def archive_of(step: Step) -> tuple[int, int, int]:
     """What assembling returned: bytes, records, replaced characters. Raises ForeignEvent."""
     match step.payload.get("archive"):
-        case {"bytes": int(size), "records": int(records), "replaced": int(replaced)}:
+        case {"bytes": int(size), "records": int(records), "replaced": int(replaced)} if (
+            _is_count(size) and _is_count(records) and _is_count(replaced)
+        ):
             return size, records, replaced
         case _:
             raise ForeignEvent("not what assembling returns")
+
+
+def _is_count(number: int) -> bool:
+    return number >= 0 and not isinstance(number, bool)  # True is an int in Python

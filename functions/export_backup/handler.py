@@ -56,6 +56,9 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, object]:  # noq
     logger.append_keys(step=step.name, account_id=step.account_id, backup_id=step.backup_id)
     try:
         result = steps.take(step)
+    except ForeignEvent as error:
+        logger.error("event refused", error=shape_of(error))
+        raise
     except Exception as error:
         outcome, failure = of_error(error)
         if isinstance(outcome, Superseded):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.export_backup.archive import SegmentMissing
+from functions.export_backup.archive import SegmentDamaged, SegmentMissing
 from functions.export_backup.bucket_errors import error_code, translated, translating
 from functions.export_backup.event import Exported
 from functions.export_backup.segments import Segment, SegmentWriters
@@ -55,10 +55,12 @@ class Staging:
             if error_code(error) == "NoSuchKey":
                 raise SegmentMissing(f"report at {key}") from None
             raise translated(error, "reading a unit's report") from error
-        document = json.loads(body)
-        return [Segment.from_dict(one) for one in document["segments"]], UnitReport.from_json(
-            document["counts"]
-        )
+        try:
+            document = json.loads(body)
+            segments = [Segment.from_dict(one) for one in document["segments"]]
+            return segments, UnitReport.from_json(document["counts"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise SegmentDamaged(f"report at {key}") from None
 
     def _place(self, unit: int, attempt: str) -> str:
         return f"staging/{self._backup_id}/{unit:05d}/{attempt}/"

@@ -16,6 +16,7 @@ from functions.export_backup.catalogue import DATA_MEMBERS, MANIFEST_MEMBER
 from functions.export_backup.encodings import encoding
 from functions.export_backup.event import (
     Exported,
+    ForeignEvent,
     NumberedUnit,
     Step,
     archive_of,
@@ -120,6 +121,8 @@ class Steps:
     def _assemble(self, step: Step) -> dict[str, object]:
         exported = exported_of(step)
         backup = self._running(step)
+        if len(exported) != backup.units:
+            raise ForeignEvent("not as many units as were planned")
         archive, report = self._publish(backup, exported)
         return {
             "bytes": archive.size,
@@ -173,6 +176,8 @@ class Steps:
             raise Superseded
         if backup.finished_at is None:
             error = str(step.payload.get("error", ""))
+            if "." in error:  # AWS ended this attempt; what is noted is of an earlier one
+                backup = dataclasses.replace(backup, failure=None)
             reason = Reason.TIMED_OUT if error in _TIMEOUTS else Reason.INTERNAL
             self._store.finish(failed(backup, Failure(reason), self._clock()))
         return {}

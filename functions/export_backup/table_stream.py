@@ -58,12 +58,12 @@ class Stream:
         """The next record, left where it is; None at the end."""
         while self._next == len(self._page):
             self.flush()
+            self._page, self._next = [], 0  # before the next one is read, so that there are never two
             page = next(self._pages, None)
             if page is None:
                 return None
             self._read += len(page)
             self._page = self._placed(page)
-            self._next = 0
             self._tell()
         return self._page[self._next]
 

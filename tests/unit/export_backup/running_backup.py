@@ -34,14 +34,14 @@ RETENTION = timedelta(days=14)
 SECRET = "Sven.Geheim@example.org"
 """Stands in every text of the account, and must be in nothing that anybody logs."""
 
-# Each world has clients of its own; reading AWS's service descriptions anew for each takes most of a test's time.
+# Each world has clients of its own; to read AWS's service descriptions anew takes longer than a test.
 _LOADER = create_loader()
 
 BEFORE = "2026-11-22T10:11:12Z"
 
 
 def account_items(proofs: int = 3, note: str = "") -> dict[str, list[Item]]:
-    """Items by table name: per proof one version, a recipient, a comment, a response; and one in the trash."""
+    """Items by table: per proof a version, a recipient, a comment, a response; and one proof in the trash."""
     items = no_items()
     for name in ("ORGANISATION", "USERS", "CONTACTS"):
         table = next(table for table in TABLES if table.name == name)
@@ -50,7 +50,9 @@ def account_items(proofs: int = 3, note: str = "") -> dict[str, list[Item]]:
         version = f"{number:012d}#000001"
         trashed = number == proofs + 1
         status = "trashed" if trashed else "active"
-        items["FILES"].append(item(FILES, version, id=str(number), type="proof", status=status, uploaded_at=BEFORE))
+        items["FILES"].append(
+            item(FILES, version, id=str(number), type="proof", status=status, uploaded_at=BEFORE)
+        )
         hanging = {"RECIPIENTS": version, "COMMENTS": version, "RESPONSES": f"{version}#000000000005"}
         for name, place in hanging.items():
             table = next(table for table in TABLES if table.name == name)
@@ -60,7 +62,11 @@ def account_items(proofs: int = 3, note: str = "") -> dict[str, list[Item]]:
 
 
 def _texts(name: str, note: str) -> dict[str, str]:
-    return {{"RECIPIENTS": "name", "COMMENTS": "comment", "RESPONSES": "response"}[name]: f"{note}, =1+1 \U0001f600"}
+    return {
+        {"RECIPIENTS": "name", "COMMENTS": "comment", "RESPONSES": "response"}[
+            name
+        ]: f"{note}, =1+1 \U0001f600"
+    }
 
 
 WRITTEN = 3 + 3 * 4
@@ -135,8 +141,11 @@ class World:
 
     # --- what the workflow does ---
 
-    def take(self, name: str, backup_id: str = OWN, /, *, steps: Steps | None = None, **payload: Any) -> dict[str, Any]:
-        result: dict[str, Any] = (steps or self.steps).take(Step(name, ACCOUNT_ID, backup_id, payload))
+    def take(
+        self, name: str, backup_id: str = OWN, /, *, steps: Steps | None = None, **payload: Any
+    ) -> dict[str, Any]:
+        step = Step(name, ACCOUNT_ID, backup_id, payload)  # type: ignore[arg-type]
+        result: dict[str, Any] = (steps or self.steps).take(step)
         return result
 
     def run(self, *units: Unit) -> dict[str, Any]:
@@ -185,7 +194,9 @@ class SlowSource(Source):
     on_page: Callable[[int], object] = lambda _: None
     seen: list[int] = field(default_factory=lambda: [0])
 
-    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[list[Record]]:
+    def pages(
+        self, table: Table, first: str | None = None, before: str | None = None
+    ) -> Iterator[list[Record]]:
         for page in super().pages(table, first, before):
             for record in page:
                 self.on_page(self.seen[0])

@@ -35,7 +35,7 @@ proofs = st.none() | st.integers(0, 10**12 - 1).map(lambda number: f"{number:012
 
 
 def step(**payload: Any) -> Step:
-    return Step("export", ACCOUNT, BACKUP, payload)
+    return Step("export", ACCOUNT, BACKUP, payload)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", sorted(STEPS))

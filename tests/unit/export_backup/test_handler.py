@@ -1,4 +1,4 @@
-"""The Lambda entry: what Step Functions sees of a failure, what the log and the record keep, and what nobody sees."""
+"""The Lambda entry: what Step Functions sees of a failure, what log and record keep, and what nobody sees."""
 
 from __future__ import annotations
 
@@ -128,7 +128,9 @@ def entry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Entry]:
 
 
 @pytest.mark.parametrize("missing", ["TABLE_NAME", "BUCKET_NAME", "EXPORT_CONCURRENCY"])
-def test_without_a_setting_it_does_not_start_and_names_it(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_setting_it_does_not_start_and_names_it(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv(missing)
@@ -259,7 +261,12 @@ FOREIGN: list[Any] = [
     {"step": "plan", "account_id": ACCOUNT_ID, "backup_id": f"../{SECRET}"},
     {"step": "export", "account_id": ACCOUNT_ID, "backup_id": OWN},
     {"step": "export", "account_id": ACCOUNT_ID, "backup_id": OWN, "unit": {"number": SECRET}},
-    {"step": "assemble", "account_id": ACCOUNT_ID, "backup_id": OWN, "exported": [{"attempt": f"../{SECRET}"}]},
+    {
+        "step": "assemble",
+        "account_id": ACCOUNT_ID,
+        "backup_id": OWN,
+        "exported": [{"attempt": f"../{SECRET}"}],
+    },
     {"step": "ready", "account_id": ACCOUNT_ID, "backup_id": OWN, "archive": {"bytes": SECRET}},
 ]
 
@@ -283,7 +290,9 @@ def test_a_foreign_event_is_refused_and_nothing_is_written(entry: Entry) -> None
 def test_one_that_corrupts_what_a_step_is_sent_does_no_harm(entry: Entry) -> None:
     entry.world.claim()
     lock = entry.world.record("PENDING")
-    values = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5) | st.lists(st.none(), max_size=2)
+    values = (
+        st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5) | st.lists(st.none(), max_size=2)
+    )
 
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(

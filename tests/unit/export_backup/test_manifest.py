@@ -71,8 +71,22 @@ def test_it_says_whose_archive_it_is_of_which_moment_and_in_which_form() -> None
 
 def test_it_says_of_each_file_what_can_be_checked() -> None:
     assert document()["files"] == [
-        {"name": "files.csv", "rows": 2, "bytes": 100, "crc32": "00000abc", "guarded": 1, "replaced": {"U+1F600": 3}},
-        {"name": "backup.xml", "rows": 2, "bytes": 500, "crc32": "ffffffff", "guarded": 0, "replaced": {"U+0000": 1}},
+        {
+            "name": "files.csv",
+            "rows": 2,
+            "bytes": 100,
+            "crc32": "00000abc",
+            "guarded": 1,
+            "replaced": {"U+1F600": 3},
+        },
+        {
+            "name": "backup.xml",
+            "rows": 2,
+            "bytes": 500,
+            "crc32": "ffffffff",
+            "guarded": 0,
+            "replaced": {"U+0000": 1},
+        },
     ]
 
 
@@ -103,7 +117,9 @@ def test_it_warns_where_excel_would_cut_cells() -> None:
     assert "32,767" in note
 
 
-@given(st.text(st.characters()) | st.sampled_from(["\ud83d", "a\udc00b", "{{7*7}}", '"\r\n', "<img onerror>"]))
+@given(
+    st.text(st.characters()) | st.sampled_from(["\ud83d", "a\udc00b", "{{7*7}}", '"\r\n', "<img onerror>"])
+)
 def test_any_name_of_an_account_survives(name: str) -> None:
     written = manifest(a_backup(name), TOTALS, REPORT, CREATED)
     assert json.loads(written.decode("utf-8"))["account"]["name"] == name

@@ -86,7 +86,11 @@ def test_another_backup_has_another_corner(staging: Staging, bucket: Bucket) -> 
 
 @pytest.mark.parametrize(
     ("status", "code", "outcome"),
-    [(503, "SlowDown", BucketUnavailable), (500, "InternalError", BucketUnavailable), (403, "AccessDenied", BucketRefused)],
+    [
+        (503, "SlowDown", BucketUnavailable),
+        (500, "InternalError", BucketUnavailable),
+        (403, "AccessDenied", BucketRefused),
+    ],
 )
 def test_a_bucket_that_says_no_is_an_outcome_that_says_whether_to_try_again(
     staging: Staging, bucket: Bucket, status: int, code: str, outcome: type[Exception]
@@ -108,9 +112,18 @@ def test_a_report_whose_answer_was_lost_is_kept(staging: Staging, bucket: Bucket
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"{}", b"\xff", json.dumps({"segments": [{"member": 1}], "counts": REPORT.to_json()}).encode()],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b"\xff",
+        json.dumps({"segments": [{"member": 1}], "counts": REPORT.to_json()}).encode(),
+    ],
 )
-def test_a_report_that_is_not_what_was_kept_is_a_damaged_part(staging: Staging, bucket: Bucket, body: bytes) -> None:
+def test_a_report_that_is_not_what_was_kept_is_a_damaged_part(
+    staging: Staging, bucket: Bucket, body: bytes
+) -> None:
     bucket.s3.put_object(Bucket=BUCKET, Key=f"staging/{BACKUP}/00007/{ONE}/report.json", Body=body)
     with pytest.raises(SegmentDamaged):
         staging.report(Exported(7, ONE, 2))

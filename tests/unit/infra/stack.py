@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import yaml
-from samtranslator.translator.transform import transform
+import yaml  # type: ignore[import-untyped]
+from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[3]
 TEMPLATE = ROOT / "infra" / "template.yaml"
@@ -21,7 +21,7 @@ WORKFLOW = ROOT / "infra" / "workflow.asl.json"
 Resource = dict[str, Any]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """YAML with CloudFormation's short forms, read as its long ones."""
 
 
@@ -72,7 +72,9 @@ def of_type(template: dict[str, Any], kind: str) -> dict[str, Resource]:
 
 def functions() -> dict[str, Resource]:
     """The properties of each function as it is deployed, by logical name."""
-    return {name: found["Properties"] for name, found in of_type(translated(), "AWS::Lambda::Function").items()}
+    return {
+        name: found["Properties"] for name, found in of_type(translated(), "AWS::Lambda::Function").items()
+    }
 
 
 def package_of(function: Resource) -> str:

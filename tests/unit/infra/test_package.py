@@ -1,4 +1,4 @@
-"""What the build takes into a package and what it leaves out. The build itself runs in the tests on the local AWS."""
+"""What the build takes into a package and what it leaves out; a whole build is tested on the local AWS."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from infra import package
 from infra.package import compile_bytecode, compiled_requirements, copy_sources, keep_services
-from tests.unit.infra.stack import ROOT, functions, package_of
+from tests.unit.infra.stack import ROOT, functions, package_of, written
 
 MAKEFILE = (ROOT / "infra" / "Makefile").read_text()
 BUILDS = {
@@ -45,7 +47,9 @@ def services_of(function: str) -> set[str]:
         node
         for module in modules_of(function)
         for node in ast.walk(ast.parse(module.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"client", "resource"}
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"client", "resource"}
     ]
     return {call.args[0].value for call in calls if call.args and isinstance(call.args[0], ast.Constant)}  # type: ignore[misc]
 
@@ -79,14 +83,23 @@ python-ulid==4.0.1 \\
 def install(place: Path, name: str, *files: str) -> None:
     information = place / f"{name.replace('-', '_')}-1.dist-info"
     information.mkdir(parents=True)
-    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n\nName: not me\n")
+    (information / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n\nName: not me\n"
+    )
     (information / "RECORD").write_text("".join(f"{file},sha256=x,1\n" for file in files))
 
 
-def test_dependencies_with_compiled_modules_are_found_whatever_their_name_is_spelled_like(tmp_path: Path) -> None:
+def test_dependencies_with_compiled_modules_are_found_whatever_their_name_is_spelled_like(
+    tmp_path: Path,
+) -> None:
     install(tmp_path, "boto3", "boto3/__init__.py", "boto3/notes.so.txt")
     install(tmp_path, "isal", "isal/isal_zlib.cpython-313-aarch64-linux-gnu.so")
-    install(tmp_path, "MarkupSafe", "markupsafe/_speedups.cpython-313-aarch64-linux-gnu.so", "markupsafe/__init__.py")
+    install(
+        tmp_path,
+        "MarkupSafe",
+        "markupsafe/_speedups.cpython-313-aarch64-linux-gnu.so",
+        "markupsafe/__init__.py",
+    )
     install(tmp_path, "python-ulid", "ulid/__init__.py")
     lock = tmp_path / "requirements.txt"
     lock.write_text(LOCK)
@@ -104,7 +117,13 @@ def botocore_data(place: Path) -> Path:
     for service in ("dynamodb", "s3", "ec2", "iam"):
         (place / service / "2026").mkdir(parents=True)
         (place / service / "2026" / "service-2.json.gz").write_bytes(b"")
-    for file in ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json", "other.json"):
+    for file in (
+        "_retry.json",
+        "endpoints.json",
+        "partitions.json",
+        "sdk-default-configuration.json",
+        "other.json",
+    ):
         (place / file).write_text("{}")
     return place
 
@@ -123,7 +142,9 @@ def test_services_that_nobody_calls_are_left_out_and_what_all_need_stays(tmp_pat
     assert (data / "s3" / "2026" / "service-2.json.gz").exists()
 
 
-def test_a_service_that_botocore_does_not_know_stops_the_build_before_anything_is_deleted(tmp_path: Path) -> None:
+def test_a_service_that_botocore_does_not_know_stops_the_build_before_anything_is_deleted(
+    tmp_path: Path,
+) -> None:
     data = botocore_data(tmp_path)
     with pytest.raises(SystemExit, match="s4"):
         keep_services(data, {"dynamodb", "s4"})
@@ -144,7 +165,7 @@ def test_the_same_sources_compile_to_the_same_bytes_wherever_they_lie(tmp_path: 
     for place in (tmp_path / "one", tmp_path / "another" / "deeper"):
         copy_sources("export_backup", place)
         # Each build is a process of its own, with a hash seed of its own.
-        code = "import sys; from pathlib import Path; from infra.package import compile_bytecode as c; c(Path(sys.argv[1]))"
+        code = "import sys, pathlib, infra.package as p; p.compile_bytecode(pathlib.Path(sys.argv[1]))"
         subprocess.run([sys.executable, "-c", code, str(place)], check=True, cwd=ROOT)
         results.append({path.relative_to(place): path.read_bytes() for path in place.rglob("*.pyc")})
     first, second = results
@@ -160,3 +181,53 @@ def test_bytecode_is_not_checked_against_the_time_that_sam_sets_back(tmp_path: P
     (compiled,) = tmp_path.rglob("*.pyc")
     # PEP 552: bit 0 says that a hash stands for the time, bit 1 that it is checked.
     assert int.from_bytes(compiled.read_bytes()[4:8], "little") == 0b01
+
+
+def installed_by(
+    pip: Callable[..., None], lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    monkeypatch.setattr(package, "pip_install", pip)
+    (tmp_path / "requirements.txt").write_text(lock)
+    package.install_dependencies(tmp_path / "requirements.txt", tmp_path / "target")
+    return tmp_path / "target"
+
+
+def test_compiled_modules_are_there_for_every_runtime_and_processor_that_an_operator_may_choose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installations = []
+
+    def pip(requirements: Path, target: Path, python: str, processor: str) -> None:
+        installations.append(requirements.read_text())
+        module = f"isal_zlib.cpython-{python.replace('.', '')}-{processor}-linux-gnu.so"
+        install(target, "isal", f"isal/{module}")
+        (target / "isal").mkdir()
+        (target / "isal" / module).write_bytes(b"")
+
+    target = installed_by(pip, LOCK, tmp_path, monkeypatch)
+    parameters = written()["Parameters"]
+    machines = {"arm64": "aarch64", "x86_64": "x86_64"}
+    versions = [
+        name.removeprefix("python").replace(".", "") for name in parameters["Runtime"]["AllowedValues"]
+    ]
+    assert {path.name for path in (target / "isal").iterdir()} == {
+        f"isal_zlib.cpython-{version}-{machines[processor]}-linux-gnu.so"
+        for version in versions
+        for processor in parameters["Architecture"]["AllowedValues"]
+    }
+    # All of the lock once, then only what is compiled.
+    assert [("boto3" in one, "isal" in one) for one in installations] == [(True, True)] + 7 * [(False, True)]
+
+
+def test_programs_and_pips_own_lists_are_left_out_but_no_module_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pip(_requirements: Path, target: Path, _python: str, _processor: str) -> None:
+        install(target, "boto3", "boto3/__init__.py")
+        for file in ("bin/jmespath", "boto3/__init__.py", "boto3/bin/__init__.py"):
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            (target / file).write_text("")
+
+    target = installed_by(pip, LOCK, tmp_path, monkeypatch)
+    kept = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert kept == {"boto3/__init__.py", "boto3/bin/__init__.py", "boto3-1.dist-info/METADATA"}

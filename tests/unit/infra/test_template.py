@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.api import lint
-from cfnlint.config import ManualArgs
+from cfnlint.api import lint  # type: ignore[import-untyped]
+from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 
 from tests.unit.infra.stack import (
     ROOT,
@@ -71,7 +71,8 @@ def test_every_function_writes_to_a_log_group_of_its_own() -> None:
         (writes,) = [
             statement
             for role, statement in statements()
-            if role == function["Role"]["Fn::GetAtt"][0] and "logs:PutLogEvents" in listed(statement["Action"])
+            if role == function["Role"]["Fn::GetAtt"][0]
+            and "logs:PutLogEvents" in listed(statement["Action"])
         ]
         group = function["LoggingConfig"]["LogGroup"]["Ref"]
         assert writes["Resource"] == {"Fn::GetAtt": [group, "Arn"]}, name
@@ -86,9 +87,9 @@ def test_every_log_group_forgets_after_the_days_that_the_operator_set() -> None:
 
 
 def test_every_function_the_api_and_the_workflow_are_traced() -> None:
-    assert {name: function["TracingConfig"]["Mode"] for name, function in functions().items()} == dict.fromkeys(
-        FUNCTIONS, "Active"
-    )
+    assert {
+        name: function["TracingConfig"]["Mode"] for name, function in functions().items()
+    } == dict.fromkeys(FUNCTIONS, "Active")
     (stage,) = of_type(translated(), "AWS::ApiGateway::Stage").values()
     assert stage["Properties"]["TracingEnabled"] is True
     (machine,) = of_type(translated(), "AWS::StepFunctions::StateMachine").values()
@@ -99,7 +100,9 @@ def test_who_runs_traced_may_say_so() -> None:
     traced = {function["Role"]["Fn::GetAtt"][0] for function in functions().values()} | {"WorkflowRole"}
     for role in traced:
         assert any(
-            "xray:PutTraceSegments" in listed(statement["Action"]) for name, statement in statements() if name == role
+            "xray:PutTraceSegments" in listed(statement["Action"])
+            for name, statement in statements()
+            if name == role
         ), role
 
 
@@ -136,7 +139,9 @@ def test_no_role_reaches_the_whole_bucket() -> None:
         for action in listed(statement["Action"]):
             if action.startswith("s3:") and action != "s3:ListBucket":
                 for resource in listed(statement["Resource"]):
-                    assert re.fullmatch(r"\$\{ArchiveBucket\.Arn\}/(staging|backups)/\*", resource["Fn::Sub"]), (
+                    assert re.fullmatch(
+                        r"\$\{ArchiveBucket\.Arn\}/(staging|backups)/\*", resource["Fn::Sub"]
+                    ), (
                         role,
                         action,
                     )
@@ -212,11 +217,16 @@ def test_the_record_promises_as_many_days_as_the_bucket_keeps() -> None:
 @pytest.mark.parametrize(
     ("sid", "condition"),
     [
-        ("OnlyTls", {"Bool": {"aws:SecureTransport": "false"}, "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}),
+        (
+            "OnlyTls",
+            {"Bool": {"aws:SecureTransport": "false"}, "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}},
+        ),
         ("NoSigV2", {"StringEquals": {"s3:signatureversion": "AWS"}}),
     ],
 )
-def test_the_bucket_denies_everyone_plain_http_and_the_old_signature(sid: str, condition: dict[str, Any]) -> None:
+def test_the_bucket_denies_everyone_plain_http_and_the_old_signature(
+    sid: str, condition: dict[str, Any]
+) -> None:
     (policy,) = of_type(translated(), "AWS::S3::BucketPolicy").values()
     assert policy["Properties"]["Bucket"] == {"Ref": "ArchiveBucket"}
     (statement,) = [one for one in policy["Properties"]["PolicyDocument"]["Statement"] if one["Sid"] == sid]
@@ -300,10 +310,13 @@ def test_every_route_but_the_description_wants_a_signed_in_user() -> None:
 def test_the_template_has_the_routes_that_the_function_knows() -> None:
     source = (ROOT / "functions" / "request_backup" / "routes.py").read_text()
     known = {
-        (method, re.sub(r"<\w+>", "{}", path)) for method, path in re.findall(r'@api\.(\w+)\("([^"]+)"\)', source)
+        (method, re.sub(r"<\w+>", "{}", path))
+        for method, path in re.findall(r'@api\.(\w+)\("([^"]+)"\)', source)
     }
     deployed = {
-        (method, re.sub(r"{\w+}", "{}", path)) for path, methods in api_body()["paths"].items() for method in methods
+        (method, re.sub(r"{\w+}", "{}", path))
+        for path, methods in api_body()["paths"].items()
+        for method in methods
     }
     assert known == deployed
 
@@ -385,7 +398,9 @@ def test_a_number_among_the_settings_is_a_number_among_the_parameters(name: str)
     numbers = {
         node.target.id.upper()
         for node in ast.walk(module)
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and ast.unparse(node.annotation) == "int"
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and ast.unparse(node.annotation) == "int"
     }
     for variable in numbers & set(function["Environment"]["Variables"]):
         parameter = function["Environment"]["Variables"][variable]["Ref"]

@@ -69,7 +69,9 @@ def tasks() -> dict[str, State]:
 
 
 def nexts(state: State) -> list[str]:
-    return [state[key] for key in ("Next",) if key in state] + [catch["Next"] for catch in state.get("Catch", [])]
+    return [state[key] for key in ("Next",) if key in state] + [
+        catch["Next"] for catch in state.get("Catch", [])
+    ]
 
 
 def errors(state: State) -> Iterator[str]:
@@ -101,7 +103,17 @@ def test_every_state_goes_on_or_ends() -> None:
 
 
 def test_states_have_only_fields_that_their_type_knows() -> None:
-    common = {"Type", "Comment", "Next", "End", "InputPath", "OutputPath", "ResultPath", "ResultSelector", "Retry"}
+    common = {
+        "Type",
+        "Comment",
+        "Next",
+        "End",
+        "InputPath",
+        "OutputPath",
+        "ResultPath",
+        "ResultSelector",
+        "Retry",
+    }
     known = {
         "Task": common | {"Catch", "Resource", "Parameters", "TimeoutSeconds", "HeartbeatSeconds"},
         "Map": common | {"Catch", "ItemsPath", "ItemSelector", "MaxConcurrencyPath", "ItemProcessor"},
@@ -182,7 +194,9 @@ def test_a_mail_that_cannot_be_sent_changes_no_outcome() -> None:
     for name, outcome in zip(MAILS, ["Done", "Backup failed"], strict=True):
         state = states()[name]
         assert state["Next"] == outcome
-        assert [(catch["ErrorEquals"], catch["Next"]) for catch in state["Catch"]] == [(["States.ALL"], outcome)]
+        assert [(catch["ErrorEquals"], catch["Next"]) for catch in state["Catch"]] == [
+            (["States.ALL"], outcome)
+        ]
     assert states()["Done"]["Type"] == "Succeed"
 
 
@@ -268,7 +282,9 @@ def test_freeing_the_account_is_retried_like_the_steps_but_for_what_it_does_not_
 
 def test_throttling_of_lambda_is_waited_out_longer_and_in_disorder() -> None:
     for name, state in tasks().items():
-        (rule,) = [rule for rule in state["Retry"] if "Lambda.TooManyRequestsException" in rule["ErrorEquals"]]
+        (rule,) = [
+            rule for rule in state["Retry"] if "Lambda.TooManyRequestsException" in rule["ErrorEquals"]
+        ]
         assert rule["ErrorEquals"] == ["Lambda.TooManyRequestsException"], name
         assert rule["JitterStrategy"] == "FULL", name
         assert sum(waits(rule)) > 600, name
@@ -320,12 +336,24 @@ def filled(payload: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("name", "step"),
-    [("Plan", "plan"), ("Export", "export"), ("Assemble", "assemble"), ("Ready", "ready"), ("Failed", "fail")],
+    [
+        ("Plan", "plan"),
+        ("Export", "export"),
+        ("Assemble", "assemble"),
+        ("Ready", "ready"),
+        ("Failed", "fail"),
+    ],
 )
 def test_a_step_is_sent_what_the_function_takes(name: str, step: str) -> None:
     taken = step_of(filled(tasks()[name]["Parameters"]["Payload"]))
     assert (taken.name, taken.account_id, taken.backup_id) == (step, ACCOUNT, BACKUP)
-    wanted = {"plan": set(), "export": {"unit"}, "assemble": {"exported"}, "ready": {"archive"}, "fail": {"error"}}
+    wanted = {
+        "plan": set(),
+        "export": {"unit"},
+        "assemble": {"exported"},
+        "ready": {"archive"},
+        "fail": {"error"},
+    }
     assert set(taken.payload) == wanted[step]
     match step:
         case "export":

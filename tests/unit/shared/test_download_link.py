@@ -36,7 +36,9 @@ class Sts:
         self.sessions: list[dict[str, Any]] = []
         events = self.client.meta.events
         events.register("provide-client-params.sts", lambda params, **_: self.asked.append(dict(params)))
-        events.register("after-call.sts", lambda parsed, **_: self.sessions.append(parsed["Credentials"]))
+        events.register(
+            "after-call.sts", lambda parsed, **_: self.sessions.append(parsed.get("Credentials", {}))
+        )
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,100 @@
+"""DynamoDB on loopback for accounts too big to be written into the local AWS in a test's time.
+
+Query pages of the source table are made up as they are asked for; every other call goes on to the local
+AWS as it came, signature and all.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import requests
+
+PROOF = f"{1:012d}#{1:06d}"
+CREATED = "2026-01-01T00:00:00Z"
+PAGE_ITEMS = 4_000
+"""About 1 MB, as much as DynamoDB gives at once."""
+
+
+def file_item() -> dict[str, Any]:
+    return {
+        "sk": {"S": PROOF},
+        "id": {"N": "1"},
+        "type": {"S": "proof"},
+        "status": {"S": "active"},
+        "uploaded_at": {"S": CREATED},
+    }
+
+
+def comment_item(number: int) -> dict[str, Any]:
+    text = f"Comment {number}: the margin of page {number * 7919 % 1000} is {number * 31 % 113} mm off"
+    return {
+        "sk": {"S": f"{PROOF}#{number:012d}"},
+        "id": {"N": str(number)},
+        "proof_id": {"N": "1"},
+        "version": {"N": "1"},
+        "author": {"S": f"Reviewer {number % 97}"},
+        "comment": {"S": text},
+        "created_at": {"S": CREATED},
+    }
+
+
+@contextmanager
+def serving(local_aws: str, source_table: str, comments: int) -> Iterator[str]:
+    """The address of a DynamoDB whose source table has one proof with so many comments, in any account."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            call = json.loads(body)
+            if self.headers["X-Amz-Target"].endswith(".Query") and call["TableName"] == source_table:
+                self._answer(200, json.dumps(page(call, comments)).encode())
+                return
+            answer = requests.post(local_aws, data=body, headers=dict(self.headers), timeout=60)
+            self._answer(answer.status_code, answer.content)
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.0")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Nothing: the test says what there is to say."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def page(call: dict[str, Any], comments: int) -> dict[str, Any]:
+    table = call["ExpressionAttributeValues"][":pk"]["S"].rpartition("#")[2]
+    if table == "FILES":
+        return {"Items": [file_item()], "Count": 1}
+    if table != "COMMENTS":
+        return {"Items": [], "Count": 0}
+    start = (
+        int(call["ExclusiveStartKey"]["sk"]["S"].rpartition("#")[2]) + 1 if "ExclusiveStartKey" in call else 0
+    )
+    end = min(start + PAGE_ITEMS, comments)
+    answer: dict[str, Any] = {
+        "Items": [comment_item(number) for number in range(start, end)],
+        "Count": end - start,
+    }
+    if end < comments:
+        answer["LastEvaluatedKey"] = {"pk": {"S": "any"}, "sk": {"S": f"{PROOF}#{end - 1:012d}"}}
+    return answer
