@@ -33,7 +33,7 @@ lint: ## Ruff and mypy
 
 unit: ## Tests that need no local AWS
 	@local/setup.sh dev unzippers
-	@$(PY) -m pytest -q tests/unit
+	@$(PY) -m pytest -q -n 2 tests/unit
 
 e2e: ## Tests on the local AWS
 	@local/setup.sh dev unzippers ministack sam

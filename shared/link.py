@@ -72,7 +72,6 @@ class LinkSigner:
             RoleSessionName=f"backup-{backup_id}",
             DurationSeconds=max(SHORTEST_SESSION_SECONDS, min(wanted + SIGNING_SECONDS, LONGEST_SECONDS)),
         )["Credentials"]
-        left = int((session["Expiration"] - self._clock()).total_seconds())
         s3 = self._session.client(
             "s3",
             aws_access_key_id=session["AccessKeyId"],
@@ -86,6 +85,7 @@ class LinkSigner:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 raise ArchiveGone from None
             raise
+        left = int((session["Expiration"] - self._clock()).total_seconds())
         url = s3.generate_presigned_url(
             "get_object",
             Params={"Bucket": self._bucket, "Key": object_key},

@@ -1,7 +1,7 @@
 """The workflow's steps: plan, export a unit, assemble, then ready; or fail.
 
-Each begins by asking whether its backup still holds the account's lock, and ends the same way, so a
-redriven or overtaken run stops at its next step, and in the middle of an export within a second.
+Each asks first whether its backup still holds the account's lock, so a redriven or overtaken run stops at
+its next step, in the middle of an export within a second, and can never write a terminal state.
 """
 
 from __future__ import annotations

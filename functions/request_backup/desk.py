@@ -118,8 +118,10 @@ class Desk:
 
     def show(self, caller: Caller, backup_id: str) -> Backup:
         """One backup of the caller's account. Raises UnknownBackup."""
+        if not is_backup_id(backup_id):
+            raise UnknownBackup
         account = self._account(caller)
-        backup = self._store.find(account.account_id, backup_id) if is_backup_id(backup_id) else None
+        backup = self._store.find(account.account_id, backup_id)
         if backup is None:
             raise UnknownBackup
         return backup

@@ -70,6 +70,8 @@ def answer(problem: Problem, detail: str, members: dict[str, object] | None = No
     headers = dict(HEADERS)
     if problem.retry_after_seconds is not None:
         headers["Retry-After"] = str(problem.retry_after_seconds)
+    if problem.status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"  # a 401 must have one: RFC 9110, section 15.5.2
     body = {
         "type": TYPE_PREFIX + problem.slug,
         "title": problem.title,

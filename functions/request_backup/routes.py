@@ -67,7 +67,7 @@ def make_api(desk: Desk, *, app_client_id: str, clock: Clock, logger: Logger) ->
     def aws_fault(error: ClientError | BotoCoreError) -> Response[str]:
         if may_pass(error):
             logger.warning("request put off", error=shape_of(error))
-            return problems.answer(problems.UNAVAILABLE, "Nothing was changed. Try again in a moment.")
+            return problems.answer(problems.UNAVAILABLE, "Try again in a moment.")
         return fault(error)
 
     def fault(error: Exception) -> Response[str]:
