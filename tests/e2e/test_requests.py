@@ -197,7 +197,7 @@ def test_an_account_in_path_query_or_body_has_no_effect(world: World) -> None:
         (b"[" * 10_000, 400),
         (b'{"encoding":NaN}', 400),
         (b'{"encoding":1e400}', 400),
-        (b'{"language":"' + b"x" * 100_000 + b'"}', 400),
+        (b'{"language":"' + b"x" * 3_000_000 + b'"}', 400),
         (b'{"colour":"red"}', 422),
         (b'{"encoding":1}', 422),
         (b'{"encoding":"rot13"}', 422),
