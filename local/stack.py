@@ -17,6 +17,7 @@ SAM = STATE / "sam" / "bin" / "sam"
 BUILD = STATE / "build"
 SOURCES = ("functions", "shared", "infra")
 STACK = "account-backup"
+PRODUCT = "Northwind"
 SENDER = "backups@example.com"
 LOG_LINES = 30
 
@@ -111,6 +112,7 @@ def default_parameters() -> dict[str, str]:
     return {
         "Runtime": f"python{version}",
         "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
+        "ProductName": PRODUCT,
         "Sender": SENDER,
         "SalesContact": "sales@example.com",
     }

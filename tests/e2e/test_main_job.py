@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from local import expected, seed
+from local.stack import PRODUCT
 from tests.e2e.world import World
 from tests.reading import csv_lines, undo_escape, xml_root, xml_text
 from tests.unzippers import UNZIPPERS
@@ -73,7 +74,7 @@ def test_the_link_in_the_mail_brings_the_file_with_its_name_and_type(job: Job) -
 
 def test_the_mail_goes_to_whoever_asked_and_names_the_moments(world: World, job: Job) -> None:
     (mail,) = world.mails_about(job.path.name)
-    assert mail.subject == "Your Account Backup backup is ready"
+    assert mail.subject == f"Your {PRODUCT} backup is ready"
     assert len(mail.to) == 1
     assert mail.to[0].endswith("@example.com")
     assert job.link in mail.text
