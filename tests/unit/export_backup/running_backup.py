@@ -21,6 +21,7 @@ from functions.export_backup.steps import Steps
 from functions.export_backup.unit import Unit
 from shared.backup import Backup, Person, new_backup
 from shared.store import BackupStore
+from tests.doubles import make_table
 from tests.unit.export_backup.account_in_memory import SNAPSHOT, Item, item, no_items
 from tests.unit.export_backup.s3_bucket import BUCKET, Bucket, a_bucket
 
@@ -209,18 +210,7 @@ def a_world() -> Iterator[World]:
     with patch("botocore.session.create_loader", lambda _: _LOADER), a_bucket() as bucket:
         dynamodb = boto3.client("dynamodb", region_name="us-east-1")
         for name in (BACKUPS, RECORDS):
-            dynamodb.create_table(
-                TableName=name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": "sk", "AttributeType": "S"},
-                ],
-                KeySchema=[
-                    {"AttributeName": "pk", "KeyType": "HASH"},
-                    {"AttributeName": "sk", "KeyType": "RANGE"},
-                ],
-            )
+            make_table(dynamodb, name)
         world = World(bucket, dynamodb)
         dynamodb.meta.events.register("before-parameter-build.dynamodb", _forward(world))
         yield world

@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from functions.export_backup.catalogue import COMMENTS, CONTACTS, FILES, USERS, Column, Kind, Table
 from functions.export_backup.source import Record, Source, SourceRefused, SourceUnavailable, decimal, records
+from tests.doubles import make_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,18 +31,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator["DynamoDBClient"]:
         client = boto3.client(
             "dynamodb", region_name="eu-west-1", config=Config(retries={"total_max_attempts": 2})
         )
-        client.create_table(
-            TableName=NAME,
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_table(client, NAME)
         yield client
 
 

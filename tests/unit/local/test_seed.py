@@ -9,6 +9,7 @@ from moto import mock_aws
 
 from local import seed
 from local.odd_text import ODD
+from tests.doubles import make_table
 
 NOW = datetime(2026, 11, 23, 10, 0, 0, 123456, tzinfo=UTC)
 TABLES = ("ORGANISATION", "USERS", "CONTACTS", "FILES", "RECIPIENTS", "COMMENTS", "RESPONSES")
@@ -87,18 +88,9 @@ def test_what_is_written_is_what_dynamodb_holds(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws():
-        table: Any = boto3.resource("dynamodb", "eu-west-1").create_table(
-            TableName="source",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        dynamodb = boto3.client("dynamodb", "eu-west-1")
+        make_table(dynamodb, "source")
+        table: Any = boto3.resource("dynamodb", "eu-west-1").Table("source")
         some = [item for _, item in records][:330]
         assert seed.write(boto3.client("dynamodb", "eu-west-1"), "source", some) == 330
         stored = table.scan()["Items"]

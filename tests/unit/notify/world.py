@@ -16,6 +16,7 @@ from shared.backup import Backup, Failure, Person, Reason, State, new_backup
 from shared.link import LinkSigner
 from shared.logs import get_logger
 from shared.store import BackupStore, failed
+from tests.doubles import make_table
 from tests.unit.notify.ses_line import SesLine
 
 ACCOUNT = "9789"
@@ -35,18 +36,7 @@ class World:
         self.dynamodb: Any = boto3.client("dynamodb", config=ONCE)
         self.ses: Any = boto3.client("sesv2", config=ONCE)
         self.sts: Any = boto3.client("sts", config=ONCE)
-        self.dynamodb.create_table(
-            TableName="backups",
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_table(self.dynamodb, "backups")
         self.s3: Any = boto3.client("s3")
         self.s3.create_bucket(
             Bucket="archives", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}

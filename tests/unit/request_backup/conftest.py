@@ -1,38 +1,25 @@
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Iterator
-from unittest.mock import patch
 
 import pytest
-from moto import mock_aws
 
-from shared.logs import get_logger
+from tests.doubles import aws_in_process, log_of
 from tests.unit.request_backup.api_world import ApiWorld
 from tests.unit.shared.backups_table import next_account_id
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as environment, patch("time.sleep"):  # botocore's pauses
-        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        environment.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-        with mock_aws():
-            yield
+    with aws_in_process():
+        yield
 
 
 @pytest.fixture(scope="module")
 def log() -> Iterator[io.StringIO]:
-    """What the function logs, as CloudWatch gets it."""
-    lines = io.StringIO()
-    logger = get_logger("request_backup")
-    handler = logging.StreamHandler(lines)
-    handler.setFormatter(logger.registered_formatter)
-    logger.addHandler(handler)
-    yield lines
-    logging.getLogger(logger.name).removeHandler(handler)
+    with log_of("request_backup") as lines:
+        yield lines
 
 
 @pytest.fixture(scope="module")

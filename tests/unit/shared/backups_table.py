@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from shared.backup import Backup, Failure, Person, Reason, State, new_backup
 from shared.store import BackupStore, failed
+from tests.doubles import make_table
 from tests.faults import Line
 
 TABLE = "backups"
@@ -33,18 +34,7 @@ class BackupsTable:
     def __init__(self) -> None:
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.dynamodb: Any = boto3.client("dynamodb", config=TWICE)
-        self.dynamodb.create_table(
-            TableName=TABLE,
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_table(self.dynamodb, TABLE)
         self.line = Line(self.dynamodb)
         self.store = BackupStore(self.dynamodb, TABLE, history_days=730)
 
