@@ -19,7 +19,7 @@ from functions.export_backup.zip_layout import Member, MemberTotal, Stored, lay_
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef, HeadObjectOutputTypeDef
 
 _CHUNK_BYTES = 256 * 1024
 _MIME_TYPE = "application/zip"
@@ -40,6 +40,10 @@ class SegmentMissing(Exception):
 
 class SegmentDamaged(Exception):
     """A segment's object is not the one that its unit reported: other ETag or size. Nobody retries it."""
+
+
+class ArchiveMissing(Exception):
+    """There is no archive of this backup and size at its key. Nobody retries it: what was there is gone."""
 
 
 class ArchiveKeyTaken(Exception):
@@ -98,6 +102,22 @@ def assemble(
         case _:
             _upload(client, destination, parts, layout.size)
     return Archive(layout.size, layout.members)
+
+
+def published_at(client: S3Client, destination: Destination, size: int) -> datetime:
+    """When this backup's archive, of so many bytes, came into the bucket: its life there counts from then.
+
+    Raises BucketUnavailable (Step Functions retries); BucketRefused, ArchiveMissing (nobody does).
+    """
+    try:
+        found = client.head_object(Bucket=destination.bucket, Key=destination.key)
+    except (BotoCoreError, ClientError) as error:
+        if error_code(error) in _MISSING_CODES:
+            raise ArchiveMissing("the archive is not in the bucket") from None
+        raise translated(error, "looking for the archive") from error
+    if not _is_ours(found, destination, size):
+        raise ArchiveMissing("the archive's key holds another object")
+    return found["LastModified"]
 
 
 def _put(client: S3Client, destination: Destination, whole: GluedPart) -> None:
@@ -249,9 +269,12 @@ def _require_ours(client: S3Client, destination: Destination, size: int, error: 
         # 404, or 403 in its stead where the role may not list: not published. Not reached: not known.
         cause = unseen if is_passing(unseen) else error
         raise translated(cause, "publishing the archive") from error
-    ours = found["Metadata"].get(_ID_IN_METADATA) == destination.backup_id
-    if not ours or found["ContentLength"] != size:
+    if not _is_ours(found, destination, size):
         raise ArchiveKeyTaken("the archive's key holds another object") from error
+
+
+def _is_ours(found: HeadObjectOutputTypeDef, destination: Destination, size: int) -> bool:
+    return found["Metadata"].get(_ID_IN_METADATA) == destination.backup_id and found["ContentLength"] == size
 
 
 def _abort(client: S3Client, destination: Destination, upload_id: str) -> str | None:

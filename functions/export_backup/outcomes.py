@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.export_backup.archive import ArchiveKeyTaken, SegmentDamaged, SegmentMissing
+from functions.export_backup.archive import ArchiveKeyTaken, ArchiveMissing, SegmentDamaged, SegmentMissing
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
 from functions.export_backup.event import ForeignEvent
 from functions.export_backup.source import SourceRefused, SourceUnavailable
@@ -30,7 +30,7 @@ def of_error(error: Exception) -> tuple[Exception, Failure]:
             return error, Failure(Reason.SOURCE_REFUSED, error.table)
         case BucketUnavailable() | BucketRefused():
             return error, Failure(Reason.STORAGE_UNAVAILABLE)
-        case SegmentMissing() | SegmentDamaged() | ArchiveKeyTaken():
+        case SegmentMissing() | SegmentDamaged() | ArchiveMissing() | ArchiveKeyTaken():
             return error, Failure(Reason.ARCHIVE_DAMAGED)
         case Superseded() | ForeignEvent():
             return error, Failure(Reason.INTERNAL)

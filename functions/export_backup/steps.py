@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from functions.export_backup.archive import Archive, Destination, assemble
+from functions.export_backup.archive import Archive, Destination, assemble, published_at
 from functions.export_backup.catalogue import DATA_MEMBERS, MANIFEST_MEMBER
 from functions.export_backup.encodings import encoding
 from functions.export_backup.event import (
@@ -145,8 +145,7 @@ class Steps:
         totals = [add_up(name, content) for name, content in contents.items()]
         members = [Member(name, content) for name, content in contents.items()]
         members.append(Member(MANIFEST_MEMBER, [manifest(backup, totals, whole, created_at)]))
-        destination = Destination(self._bucket, backup.object_key, backup.file_name, backup.id)
-        return assemble(self._s3, destination, members, created_at), whole
+        return assemble(self._s3, self._destination(backup), members, created_at), whole
 
     def _ready(self, step: Step) -> dict[str, object]:
         size, records, replaced = archive_of(step)
@@ -156,12 +155,14 @@ class Steps:
         if backup is None or backup.finished_at is not None:
             raise Superseded
         now = self._clock()
+        # The lifecycle rule counts from the upload; the promise must not outlive the file.
+        kept_from = min(now, published_at(self._s3, self._destination(backup), size))
         self._store.finish(
             dataclasses.replace(
                 backup,
                 state=State.READY,
                 finished_at=now,
-                expires_at=now + self._retention,
+                expires_at=kept_from + self._retention,
                 bytes=size,
                 records=records,
                 replaced=replaced,
@@ -181,6 +182,9 @@ class Steps:
             reason = Reason.TIMED_OUT if error in _TIMEOUTS else Reason.INTERNAL
             self._store.finish(failed(backup, Failure(reason), self._clock()))
         return {}
+
+    def _destination(self, backup: Backup) -> Destination:
+        return Destination(self._bucket, backup.object_key, backup.file_name, backup.id)
 
     def _running(self, step: Step) -> Backup:
         backup = self._store.running(step.account_id)

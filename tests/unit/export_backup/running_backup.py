@@ -151,14 +151,18 @@ class World:
 
     def run(self, *units: Unit) -> dict[str, Any]:
         """All steps up to ready, as the workflow takes them; what assembling returned."""
+        archive = self.assembled(*units)
+        self.take("ready", archive=archive)
+        return archive
+
+    def assembled(self, *units: Unit) -> dict[str, Any]:
+        """All steps up to assembling; what that returned."""
         plan = self.take("plan")
         cut = [unit_event(NumberedUnit(number, unit)) for number, unit in enumerate(units)] or plan["units"]
         if units:
             self.store.begin(ACCOUNT_ID, OWN, units=len(units), now=self.now)
         exported = [self.take("export", unit=unit) for unit in cut]
-        archive = self.take("assemble", exported=exported)
-        self.take("ready", archive=archive)
-        return archive
+        return self.take("assemble", exported=exported)
 
     def writes(self) -> Counter[str]:
         """Every call so far that may have changed something."""

@@ -8,13 +8,13 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
 
-from functions.export_backup.archive import SegmentMissing
+from functions.export_backup.archive import ArchiveMissing, SegmentMissing
 from functions.export_backup.catalogue import DATA_MEMBERS, MEMBERS, TABLES
 from functions.export_backup.event import ForeignEvent, NumberedUnit, unit_event
 from functions.export_backup.progress import INTERVAL
@@ -89,12 +89,31 @@ def test_plan_export_assemble_ready_makes_a_ready_backup(world: World) -> None:
     assert world.store.running(ACCOUNT_ID) is None
 
 
-def test_the_retention_is_counted_from_ready_not_from_the_request(world: World) -> None:
+def test_the_retention_is_counted_from_the_upload_as_the_lifecycle_rule_counts_it(world: World) -> None:
+    world.claim()
+    archive = world.assembled()
+    uploaded = datetime.now(UTC)  # the bucket's clock is not ours to set
+    world.now = uploaded + timedelta(hours=7)
+    world.take("ready", archive=archive)
+    expires_at = ended(world).expires_at
+    assert expires_at is not None
+    assert abs(expires_at - (uploaded + RETENTION)) < timedelta(minutes=1)
+
+
+def test_without_the_archive_in_the_bucket_nothing_is_ready(world: World) -> None:
     world.claim()
     world.take("plan")
-    world.now += timedelta(hours=7)
-    world.take("ready", archive=ARCHIVE)
-    assert ended(world).expires_at == world.now + RETENTION
+    with pytest.raises(ArchiveMissing):
+        world.take("ready", archive=ARCHIVE)
+    assert ended(world).state is State.RUNNING
+
+
+def test_an_archive_of_another_size_is_not_the_one_that_was_assembled(world: World) -> None:
+    world.claim()
+    archive = world.assembled()
+    with pytest.raises(ArchiveMissing):
+        world.take("ready", archive=archive | {"bytes": archive["bytes"] - 1})
+    assert ended(world).state is State.RUNNING
 
 
 def test_the_archive_has_the_nine_members_in_order_and_every_record(world: World) -> None:
@@ -423,7 +442,8 @@ def test_failing_a_ready_backup_leaves_it_ready(world: World) -> None:
 
 def test_ready_wins_over_a_failing_that_looked_a_moment_before(world: World) -> None:
     world.claim()
-    world.before["TransactWriteItems"] = lambda: world.take("ready", archive=ARCHIVE)
+    archive = world.assembled()
+    world.before["TransactWriteItems"] = lambda: world.take("ready", archive=archive)
     with pytest.raises(Superseded):
         world.take("fail", error="States.Timeout")
     assert ended(world).state is State.READY
