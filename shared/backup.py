@@ -43,6 +43,8 @@ class Reason(StrEnum):
     """The account's data may not be read, or its table is not there: a fault of the deployment."""
     STORAGE_UNAVAILABLE = "storage_unavailable"
     """The archive could not be written for longer than the retries last."""
+    STORAGE_REFUSED = "storage_refused"
+    """The bucket may not be written or read, or is not there: a fault of the deployment."""
     ARCHIVE_DAMAGED = "archive_damaged"
     """A part of the archive was missing or not what had been written."""
     TIMED_OUT = "timed_out"

@@ -28,8 +28,10 @@ def of_error(error: Exception) -> tuple[Exception, Failure]:
             return error, Failure(Reason.SOURCE_UNAVAILABLE, error.table)
         case SourceRefused():
             return error, Failure(Reason.SOURCE_REFUSED, error.table)
-        case BucketUnavailable() | BucketRefused():
+        case BucketUnavailable():
             return error, Failure(Reason.STORAGE_UNAVAILABLE)
+        case BucketRefused():
+            return error, Failure(Reason.STORAGE_REFUSED)
         case SegmentMissing() | SegmentDamaged() | ArchiveMissing() | ArchiveKeyTaken():
             return error, Failure(Reason.ARCHIVE_DAMAGED)
         case Superseded() | ForeignEvent():

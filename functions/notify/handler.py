@@ -39,7 +39,6 @@ notice = Notice(
     Postbox(
         boto3.client("sesv2", config=_ONCE),
         sender=settings.sender,
-        configuration_set=settings.ses_configuration_set,
     ),
     Languages(),
     utc_now,

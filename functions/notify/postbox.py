@@ -45,10 +45,9 @@ class Unanswered(Exception):
 class Postbox:
     """Sends mails from one address. The client must not retry: only `notice` knows what a retry costs."""
 
-    def __init__(self, ses: SESV2Client, *, sender: str, configuration_set: str = "") -> None:
+    def __init__(self, ses: SESV2Client, *, sender: str) -> None:
         self._ses = ses
         self._sender = sender
-        self._configuration_set = configuration_set
 
     def send(self, letter: Letter, address: str) -> None:
         """Hand the letter to SES. Raises Refused, NotTaken or Unanswered, none with SES's text in it.
@@ -70,8 +69,6 @@ class Postbox:
                 }
             },
         }
-        if self._configuration_set:
-            request["ConfigurationSetName"] = self._configuration_set
         try:
             self._ses.send_email(**request)
         except ClientError as error:

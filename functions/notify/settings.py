@@ -16,5 +16,4 @@ class Settings:
     tab_url: str
     """Where a signed-in user finds the Backups tab."""
     email_link_seconds: int = 3600
-    ses_configuration_set: str = ""
     """Empty: none is named, and SES takes the identity's own, if it has one."""

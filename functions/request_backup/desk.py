@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from functions.request_backup.body import Wishes
 from functions.request_backup.caller import Caller
@@ -31,6 +32,8 @@ PLANS_WITH_BACKUPS = frozenset({"enterprise", "unlimited"})
 LINK_SECONDS = 300
 """A link that someone has just clicked for is used at once."""
 HISTORY_PAGE = 20
+STARTS_WITHIN = timedelta(seconds=30)
+"""A backup that is pending for longer was probably never started."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Desk:
         """Claim the account's lock, then start the workflow.
 
         The pending record is written first and is the outbox: where the answer to the start is unclear,
-        it stays, and whoever finds it starts the same execution. Only a definite refusal takes it away.
+        it stays, and the next request that finds it starts the same execution. Only a definite refusal
+        takes it away.
 
         Raises UnknownAccount, PlanWithoutBackups, NotAnAdmin, BackupRunning, StartRefused.
         """
@@ -91,6 +95,7 @@ class Desk:
         try:
             self._store.claim(backup)
         except AlreadyRunning as already:
+            self._start_if_left_behind(already.running)
             raise _running(already.running) from None
         start = self._workflow.start(backup)
         if start is Start.REFUSED:
@@ -168,6 +173,11 @@ class Desk:
         except Refusal as refusal:
             return refusal
         return None if running is None else _running(running)
+
+    def _start_if_left_behind(self, running: Backup) -> None:
+        """Start again what seems never to have started. Same name, same input: no second execution."""
+        if running.state is State.PENDING and self._clock() - running.requested_at > STARTS_WITHIN:
+            self._workflow.start(running)
 
     def _close_as_refused(self, backup: Backup) -> None:
         try:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.export_backup.archive import ArchiveKeyTaken, SegmentDamaged, SegmentMissing
+from functions.export_backup.archive import ArchiveKeyTaken, ArchiveMissing, SegmentDamaged, SegmentMissing
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
 from functions.export_backup.event import ForeignEvent, NumberedUnit, unit_event
 from functions.export_backup.outcomes import RecordsUnavailable, StepBroken
@@ -60,6 +60,7 @@ OUTCOMES = (
     SegmentMissing,
     SegmentDamaged,
     ArchiveKeyTaken,
+    ArchiveMissing,
     StepBroken,
 )
 WHOLE = unit_event(NumberedUnit(0, Unit()))

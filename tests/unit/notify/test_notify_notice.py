@@ -104,13 +104,6 @@ def test_a_file_that_is_as_good_as_gone_is_not_announced(world: World, seconds: 
     assert len(world.line.taken) == (told == "sent")
 
 
-def test_the_configuration_set_is_named_where_there_is_one(world: World) -> None:
-    world.ready()
-    world.configuration_set = "mails"
-    world.give()
-    assert world.line.taken[0]["ConfigurationSetName"] == "mails"
-
-
 @pytest.mark.parametrize(
     "email", [None, "", "ann", "a@b.example,c@d.example", "ann@example.com\r\nBcc: e@x.example"]
 )

@@ -49,7 +49,6 @@ class World:
         self.logger = get_logger("notify")
         self.product = "ProofDesk"
         self.link_seconds = 3600
-        self.configuration_set = ""
 
     def pending(self, **person: Any) -> Backup:
         who = Person(**{"sub": "s-1", "name": "Ann", "email": "ann@example.com", "language": "en", **person})
@@ -87,7 +86,7 @@ class World:
         notice = Notice(
             self.store,
             self.signer,
-            Postbox(self.ses, sender=SENDER, configuration_set=self.configuration_set),
+            Postbox(self.ses, sender=SENDER),
             Languages(),
             lambda: self.now,
             self.logger,

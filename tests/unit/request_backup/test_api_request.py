@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -272,6 +273,31 @@ def test_a_start_put_off_keeps_the_record_for_whoever_starts_it_later(
     assert pending_of(world, account)["backup_id"] == {"S": answer.body["id"]}
     assert world.executions(answer.body["id"]) == []
     assert "unclear" in world.log.getvalue()
+
+
+def test_a_start_put_off_is_made_up_for_by_the_next_request_after_half_a_minute(
+    world: ApiWorld, account: str
+) -> None:
+    world.lines["sfn"].refuse("StartExecution", 400, "ThrottlingException")
+    first = world.request(account).body["id"]
+    world.lines["sfn"].mend()
+    assert world.request(account).body["running"]["id"] == first
+    assert world.executions(first) == []
+    world.table.now += timedelta(seconds=31)
+    again = world.request(account)
+    assert (again.status, again.body["running"]["id"]) == (409, first)
+    assert world.executions(first) == [{"account_id": account, "backup_id": first}]
+    assert world.request(account).status == 409
+    assert len(world.executions(first)) == 1
+
+
+def test_a_backup_that_runs_is_not_started_again(world: ApiWorld, account: str) -> None:
+    first = world.request(account).body["id"]
+    world.store.begin(account, first, units=1, now=world.table.now)
+    world.table.now += timedelta(hours=1)
+    before = world.calls["StartExecution"]
+    assert world.request(account).status == 409
+    assert world.calls["StartExecution"] == before
 
 
 @pytest.mark.parametrize(
