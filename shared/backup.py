@@ -1,10 +1,11 @@
 """A backup: what it is, which states it goes through, and how long it is kept.
 
     pending ──► running ──► ready ──► expired (by the clock: `Backup.state_at`)
-       └───────────┴──────► failed
+       ├───────────┼──────► failed  └──► deleted
+       └───────────┴──────► cancelled
 
-Pending and running live in the account's one pending record, which is the lock; ready and failed
-live in the account's history. `shared.store` writes them.
+Pending and running live in the account's one pending record, which is the lock; the others live in the
+account's history. `shared.store` writes them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ class State(StrEnum):
     READY = "ready"
     FAILED = "failed"
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    """Ended by an administrator of the account before it was ready. There is no file, and no e-mail."""
+    DELETED = "deleted"
+    """Was ready; an administrator of the account has deleted the file. The entry stays."""
 
 
 class Reason(StrEnum):
@@ -86,6 +91,7 @@ class Backup:
     `progress` maps a unit's number to the records it has written so far, `units_done` names those that
     have written all. `finished_at`, `expires_at`,
     `bytes` and `replaced` are set on finished backups only (`expires_at`, `bytes` on ready ones).
+    `ended_by` is the name of whoever cancelled the backup or deleted its file, `deleted_at` when that was.
     """
 
     account_id: str
@@ -107,6 +113,8 @@ class Backup:
     records: int | None = None
     replaced: int | None = None
     mail: MailState | None = None
+    ended_by: str | None = None
+    deleted_at: datetime | None = None
 
     @property
     def snapshot_at(self) -> datetime:
@@ -185,6 +193,8 @@ def to_record(backup: Backup) -> dict[str, object]:
         "records": backup.records,
         "replaced": backup.replaced,
         "mail": backup.mail and backup.mail.value,
+        "ended_by": backup.ended_by,
+        "deleted_at": backup.deleted_at and to_text(backup.deleted_at),
     }
     return record | {name: value for name, value in optional.items() if value is not None}
 
@@ -231,6 +241,8 @@ def from_record(record: Mapping[str, object]) -> Backup:
         records=fields.optional_number("records"),
         replaced=fields.optional_number("replaced"),
         mail=MailState(mail) if mail else None,
+        ended_by=fields.optional_text("ended_by"),
+        deleted_at=fields.optional_moment("deleted_at"),
     )
 
 

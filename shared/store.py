@@ -3,6 +3,7 @@
     pk = ACCOUNT#<id>   sk = PENDING        the one running backup: the lock
                         sk = BACKUP#<ulid>  a finished one, sorted by time
                         sk = SETTINGS       plan, account name, encoding: kept by the operator's product
+                        sk = PREFERENCES    the encoding that the account has chosen itself
 
 Every write after the first is conditional on the backup's id, so that a step of a dead, redriven or
 overtaken run stops at its next write (the fence):
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 PENDING = "PENDING"
 SETTINGS = "SETTINGS"
+PREFERENCES = "PREFERENCES"
 HISTORY = "BACKUP#"
 
 MAIL_CLAIM = timedelta(minutes=10)
@@ -81,10 +83,15 @@ class BackupStore:
     # --- reading ---
 
     def settings(self, account_id: str) -> AccountSettings | None:
-        """What the operator's product says of the account; None for an account it never named."""
+        """What the operator's product says of the account; None for an account it never named.
+
+        The encoding is the one that the account has chosen, where it has: that choice has a record of its
+        own, which the product does not overwrite when it writes the settings again.
+        """
         record = self._get(account_id, SETTINGS)
         if record is None:
             return None
+        record |= self._get(account_id, PREFERENCES) or {}
         return AccountSettings(
             account_id=account_id,
             name=str(record.get("name", "")),
@@ -120,6 +127,14 @@ class BackupStore:
             if backup.state_at(now) is State.READY:
                 return backup
         return None
+
+    # --- what the account chooses ---
+
+    def choose_encoding(self, account_id: str, encoding: str) -> None:
+        """Keep the encoding for the account's next backups."""
+        self._client.put_item(
+            TableName=self._table, Item=self._record(account_id, PREFERENCES, {"encoding": encoding})
+        )
 
     # --- the lock, and the way through the workflow ---
 
@@ -226,6 +241,37 @@ class BackupStore:
             ended = self._get(backup.account_id, HISTORY + backup.id)
             if ended is None or ended["state"] != backup.state.value:
                 raise Superseded from None
+
+    def delete(self, backup: Backup, *, by: str, now: datetime) -> Backup:
+        """Say that the backup's file is deleted; returns the backup as it then stands.
+
+        Doing it again changes nothing. Raises Superseded where the backup never was ready.
+        """
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=self._key(backup.account_id, HISTORY + backup.id),
+                UpdateExpression="SET #state = :deleted, ended_by = :by, deleted_at = :now",
+                # True for a backup that is ready, also where its promised days are over.
+                ConditionExpression="#state = :ready",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues={
+                    ":ready": {"S": State.READY.value},
+                    ":deleted": {"S": State.DELETED.value},
+                    ":by": {"S": by},
+                    ":now": {"S": to_text(now)},
+                },
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            if "Item" not in error.response:
+                raise Superseded from None
+            found = from_record(_plain(_item_of(error)))
+            if found.state is not State.DELETED:
+                raise Superseded from None
+            return found
+        return from_record(_plain(answer["Attributes"]))
 
     # --- the e-mail ---
 
@@ -350,6 +396,11 @@ class BackupStore:
 def failed(backup: Backup, failure: Failure, now: datetime) -> Backup:
     """The backup as it ends when it fails; a reason noted earlier by a step counts more."""
     return dataclasses.replace(backup, state=State.FAILED, failure=backup.failure or failure, finished_at=now)
+
+
+def cancelled(backup: Backup, by: str, now: datetime) -> Backup:
+    """The backup as it ends when somebody of the account cancels it."""
+    return dataclasses.replace(backup, state=State.CANCELLED, ended_by=by, finished_at=now)
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
