@@ -1,5 +1,6 @@
 # Everything a newcomer types. `make` alone says what there is.
-# Needed: Debian or Ubuntu (or any Linux with unzip, 7z, bsdtar and a JDK), Python 3.11 to 3.14, make, git.
+# Needed: Debian or Ubuntu (or any Linux with unzip, 7z, bsdtar, a JDK, Chromium, fonts and fontconfig),
+# Python 3.11 to 3.14, make, git.
 
 PY := .venv/bin/python
 FUNCTIONS := request_backup export_backup notify
@@ -36,7 +37,7 @@ unit: ## Tests that need no local AWS
 	@$(PY) -m pytest -q -n 2 tests/unit
 
 e2e: ## Tests on the local AWS
-	@local/setup.sh dev unzippers ministack sam
+	@local/setup.sh dev unzippers chromium ministack sam
 	@$(PY) -m pytest -q tests/e2e
 
 lock: ## Lock the dependencies of pyproject.toml, with hashes

@@ -4,7 +4,8 @@ The package runs on every runtime and processor that the template lets an operat
 are installed once, and those with compiled modules once more for each other pair, laid over one another
 (compiled modules carry interpreter and processor in their file names). So no parameter has to be told
 to `sam build`, and none can be told wrong. Of botocore's service descriptions only those that the
-function uses are kept; they are nine tenths of its size.
+function uses are kept; they are nine tenths of its size. Of Babel's locales only those of the languages
+that `shared/languages` has are kept.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def build(function: str, target: Path, services: set[str]) -> None:
     copy_sources(function, target)
     install_dependencies(ROOT / "functions" / function / "requirements.txt", target)
     keep_services(target / "botocore" / "data", services)
+    keep_locales(target / "babel" / "locale-data", languages_of(target))
     compile_bytecode(target)
 
 
@@ -122,6 +124,17 @@ def keep_services(data: Path, services: set[str]) -> None:
             shutil.rmtree(entry)
         elif entry.is_file() and not BOTOCORE_KEEPS.search(entry.name):
             entry.unlink()
+
+
+def languages_of(target: Path) -> set[str]:
+    return {file.stem for file in (target / "shared" / "languages").glob("*.toml")}
+
+
+def keep_locales(data: Path, languages: set[str]) -> None:
+    """Keep each language as it is written anywhere, `en_GB` inherits from `en_001`, and the root of all."""
+    for file in data.glob("*.dat"):
+        if file.stem.split("_")[0] not in {"root", *languages}:
+            file.unlink()
 
 
 def compile_bytecode(target: Path) -> None:

@@ -8,6 +8,7 @@
 #   local/setup.sh uv          .local/uv, for `make lock`
 #   local/setup.sh unzip       the unzip program (Debian package)
 #   local/setup.sh unzippers   unzip, 7z, bsdtar and java, with which the tests read archives
+#   local/setup.sh chromium    the browser that the tests drive, with fonts for its pictures
 #
 # Several names may be given. PYTHON names the interpreter, where python3 is not the one wanted.
 # ministack and SAM CLI pin their own botocore, so each has an environment of its own.
@@ -71,11 +72,19 @@ install_debian() {
         apt-get install --yes --no-install-recommends "$@"
 }
 
-# need PROGRAM=PACKAGE...: installs the packages of those programs that are missing, in one go.
+# present PROGRAM, or present font:LANGUAGE for any font that has the language's letters.
+present() {
+    case $1 in
+    font:*) [ -n "$(fc-list ":lang=${1#font:}" 2>/dev/null)" ] ;;
+    *) command -v "$1" >/dev/null 2>&1 ;;
+    esac
+}
+
+# need PROGRAM=PACKAGE... (or font:LANGUAGE=PACKAGE): installs the packages of what is missing, in one go.
 need() {
     packages=
     for pair in "$@"; do
-        command -v "${pair%%=*}" >/dev/null 2>&1 || packages="$packages ${pair#*=}"
+        present "${pair%%=*}" || packages="$packages ${pair#*=}"
     done
     # The list is meant to be split into words.
     if [ -n "$packages" ]; then install_debian $packages; fi
@@ -120,6 +129,12 @@ for part in "$@"; do
     unzip) need unzip=unzip ;;
     # javac stands for the compiler that `java File.java` needs and a headless runtime lacks.
     unzippers) need unzip=unzip 7z=p7zip-full bsdtar=libarchive-tools javac=default-jdk-headless ;;
+    # The smallest packages that have Latin and Arabic letters, Chinese, Japanese and Korean ones, and emoji
+    # (und-zsye is what fontconfig calls their language).
+    chromium)
+        need chromium=chromium fc-list=fontconfig font:ar=fonts-dejavu-core font:ja=fonts-wqy-microhei \
+            font:und-zsye=fonts-noto-color-emoji
+        ;;
     *) fail "local/setup.sh knows no '$part': see its head" ;;
     esac
 done

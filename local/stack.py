@@ -93,7 +93,7 @@ def deploy(
         aws.environment(),
         STATE / "deploy.log",
     )
-    gaps.widen_ses_statements(aws, name)
+    gaps.close(aws, name)
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     return {str(output["OutputKey"]): str(output["OutputValue"]) for output in stack["Outputs"]}
 

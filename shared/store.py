@@ -19,10 +19,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
-
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import ClientError
 
 from shared.backup import (
     LEASE,
@@ -34,6 +32,7 @@ from shared.backup import (
     from_record,
     to_record,
 )
+from shared.items import found_by, from_item, to_item
 from shared.moments import to_text
 
 if TYPE_CHECKING:
@@ -48,8 +47,8 @@ HISTORY = "BACKUP#"
 MAIL_CLAIM = timedelta(minutes=10)
 """A claim on the e-mail older than this is taken over: its run is dead (notify may run for one minute)."""
 
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
+LOOKED_THROUGH = 250
+"""Entries of the history that are read for the last ready one, ten pages: nobody waits for more."""
 
 
 class AlreadyRunning(Exception):
@@ -121,8 +120,8 @@ class BackupStore:
         return [from_record(record) for record in self._newest_first(account_id, limit=limit, before=before)]
 
     def last_ready(self, account_id: str, now: datetime) -> Backup | None:
-        """The newest backup whose file can be fetched."""
-        for record in self._newest_first(account_id, limit=None, before=None):
+        """The newest backup whose file can be fetched, of the newest LOOKED_THROUGH."""
+        for record in islice(self._newest_first(account_id, limit=None, before=None), LOOKED_THROUGH):
             backup = from_record(record)
             if backup.state_at(now) is State.READY:
                 return backup
@@ -140,8 +139,8 @@ class BackupStore:
 
     def claim(self, backup: Backup) -> None:
         """Put the pending record. Raises AlreadyRunning, with the running backup, where there is one."""
-        record = self._record(backup.account_id, PENDING, to_record(backup))
-        record["lease_until"] = _serialize(to_text(backup.requested_at + LEASE))
+        lease = {"lease_until": to_text(backup.requested_at + LEASE)}
+        record = self._record(backup.account_id, PENDING, to_record(backup) | lease)
         try:
             self._client.put_item(
                 TableName=self._table,
@@ -152,7 +151,7 @@ class BackupStore:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._client.exceptions.ConditionalCheckFailedException as error:
-            running = from_record(_plain(_item_of(error)))
+            running = from_record(found_by(error))
             # botocore repeats a put whose answer was lost, and then meets its own record.
             if running.id != backup.id:
                 raise AlreadyRunning(running) from None
@@ -210,8 +209,8 @@ class BackupStore:
         """
         if backup.finished_at is None:
             raise ValueError("a finished backup says when")
-        record = self._record(backup.account_id, HISTORY + backup.id, to_record(backup))
-        record["ttl"] = _serialize(int((backup.finished_at + timedelta(days=self._history_days)).timestamp()))
+        record = to_record(backup)
+        record["ttl"] = int((backup.finished_at + timedelta(days=self._history_days)).timestamp())
         try:
             self._client.transact_write_items(
                 TransactItems=[
@@ -227,7 +226,7 @@ class BackupStore:
                     {
                         "Put": {
                             "TableName": self._table,
-                            "Item": record,
+                            "Item": self._record(backup.account_id, HISTORY + backup.id, record),
                             # True while this backup has not ended: a terminal state never changes.
                             "ConditionExpression": "attribute_not_exists(pk)",
                         }
@@ -265,13 +264,11 @@ class BackupStore:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._client.exceptions.ConditionalCheckFailedException as error:
-            if "Item" not in error.response:
+            found = found_by(error)
+            if found.get("state") != State.DELETED.value:
                 raise Superseded from None
-            found = from_record(_plain(_item_of(error)))
-            if found.state is not State.DELETED:
-                raise Superseded from None
-            return found
-        return from_record(_plain(answer["Attributes"]))
+            return from_record(found)
+        return from_record(from_item(answer["Attributes"]))
 
     # --- the e-mail ---
 
@@ -329,13 +326,13 @@ class BackupStore:
         return {"pk": {"S": f"ACCOUNT#{account_id}"}, "sk": {"S": sk}}
 
     def _record(self, account_id: str, sk: str, values: Mapping[str, object]) -> dict[str, Any]:
-        return self._key(account_id, sk) | {name: _serialize(value) for name, value in values.items()}
+        return self._key(account_id, sk) | to_item(values)
 
     def _get(self, account_id: str, sk: str) -> dict[str, Any] | None:
         answer = self._client.get_item(
             TableName=self._table, Key=self._key(account_id, sk), ConsistentRead=True
         )
-        return _plain(answer["Item"]) if "Item" in answer else None
+        return from_item(answer["Item"]) if "Item" in answer else None
 
     def _newest_first(
         self, account_id: str, *, limit: int | None, before: str | None
@@ -358,7 +355,7 @@ class BackupStore:
             for item in page["Items"]:
                 if before and item["sk"]["S"] == f"{HISTORY}{before}":
                     continue
-                yield _plain(item)
+                yield from_item(item)
                 found += 1
                 if found == limit:
                     return
@@ -380,10 +377,7 @@ class BackupStore:
             "Key": self._key(account_id, PENDING),
             "UpdateExpression": expression,
             "ConditionExpression": f"{condition} AND NOT ({unless})" if unless else condition,
-            "ExpressionAttributeValues": {
-                ":backup_id": {"S": backup_id},
-                **{name: _serialize(value) for name, value in values.items()},
-            },
+            "ExpressionAttributeValues": to_item({":backup_id": backup_id, **values}),
         }
         if names:
             update["ExpressionAttributeNames"] = names
@@ -401,12 +395,3 @@ def failed(backup: Backup, failure: Failure, now: datetime) -> Backup:
 def cancelled(backup: Backup, by: str, now: datetime) -> Backup:
     """The backup as it ends when somebody of the account cancels it."""
     return dataclasses.replace(backup, state=State.CANCELLED, ended_by=by, finished_at=now)
-
-
-def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _deserialize(value) for name, value in item.items()}
-
-
-def _item_of(error: ClientError) -> Mapping[str, Any]:
-    item: Mapping[str, Any] = error.response["Item"]  # type: ignore[typeddict-item]
-    return item

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import repeat
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -84,23 +83,30 @@ class Archive:
 
 
 def assemble(
-    client: S3Client, destination: Destination, members: Iterable[Member], modified_at: datetime
+    client: S3Client,
+    destination: Destination,
+    members: Iterable[Member],
+    modified_at: datetime,
+    still_wanted: Callable[[], None],
 ) -> Archive:
     """Publish one ZIP of the members at the destination, or nothing at all.
 
     Called again with the same members after it has published, it finds its own archive and says so. A glued
     part (10 MiB, at most 80 MiB for an archive of very many small segments) is collected on disk.
 
+    `still_wanted` is called before each part and before the whole is published; what it raises ends the
+    work. It cannot be asked in the same moment as S3 publishes: the caller asks once more afterwards.
+
     Raises BucketUnavailable (Step Functions retries); BucketRefused, SegmentMissing, SegmentDamaged,
-    ArchiveKeyTaken, ArchiveNotDivisible (nobody does).
+    ArchiveKeyTaken, ArchiveNotDivisible (nobody does); and what `still_wanted` raises.
     """
     layout = lay_out(members, modified_at)
     parts = cut(layout.pieces)
     match parts:
         case (GluedPart() as whole,):
-            _put(client, destination, whole)
+            _put(client, destination, whole, still_wanted)
         case _:
-            _upload(client, destination, parts, layout.size)
+            _upload(client, destination, parts, layout.size, still_wanted)
     return Archive(layout.size, layout.members)
 
 
@@ -120,9 +126,12 @@ def published_at(client: S3Client, destination: Destination, size: int) -> datet
     return found["LastModified"]
 
 
-def _put(client: S3Client, destination: Destination, whole: GluedPart) -> None:
+def _put(
+    client: S3Client, destination: Destination, whole: GluedPart, still_wanted: Callable[[], None]
+) -> None:
     """An archive that is one part needs no multipart upload's three calls."""
     with _glued(client, destination.bucket, whole) as body:
+        still_wanted()
         try:
             client.put_object(
                 Bucket=destination.bucket,
@@ -137,7 +146,13 @@ def _put(client: S3Client, destination: Destination, whole: GluedPart) -> None:
             _require_ours(client, destination, whole.size, error)
 
 
-def _upload(client: S3Client, destination: Destination, parts: Iterable[Part], size: int) -> None:
+def _upload(
+    client: S3Client,
+    destination: Destination,
+    parts: Iterable[Part],
+    size: int,
+    still_wanted: Callable[[], None],
+) -> None:
     with translating("beginning the archive's upload"):
         upload_id = client.create_multipart_upload(
             Bucket=destination.bucket,
@@ -147,8 +162,12 @@ def _upload(client: S3Client, destination: Destination, parts: Iterable[Part], s
             Metadata={_ID_IN_METADATA: destination.backup_id},
         )["UploadId"]
     try:
+        sent = []
         # Each part is sent by itself, in any order: an executor's map would do as well.
-        sent = list(map(_send, repeat(client), repeat(destination), repeat(upload_id), parts))
+        for part in parts:
+            still_wanted()
+            sent.append(_send(client, destination, upload_id, part))
+        still_wanted()
         _complete(client, destination, upload_id, sent, size)
     except BaseException as error:
         refusal = _abort(client, destination, upload_id)

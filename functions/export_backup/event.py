@@ -1,4 +1,4 @@
-"""The events that the workflow sends (infra/workflow.asl.json): which step of which backup."""
+"""The events that the workflow (infra/workflow.asl.json) and the API send: which step of which backup."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 from functions.export_backup.unit import Unit
 from shared.ids import is_account_id, is_backup_id
 
-STEPS = frozenset({"plan", "export", "assemble", "ready", "fail"})
+STEPS = frozenset({"plan", "export", "assemble", "ready", "fail", "clean"})
+"""All are the workflow's but `clean`, which the API sends, asynchronously, once it has ended a backup."""
 
 
 class ForeignEvent(Exception):
-    """The event is not one of the workflow's. Nobody retries; nothing was read or written."""
+    """The event is none that workflow or API would send. Nothing was written, and a retry changes nothing."""
 
 
 @dataclass(frozen=True)

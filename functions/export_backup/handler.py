@@ -37,12 +37,13 @@ steps = Steps(
     make_attempt_id=lambda: str(ULID()),
     retention=timedelta(days=settings.retention_days),
     concurrency=settings.export_concurrency,
+    logger=logger,
 )
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, object]:  # noqa: ARG001
-    """Take the step that the workflow asks for.
+    """Take the step that the workflow, or the API after a backup's end, asks for.
 
     Step Functions sees the class of what is raised, and prints its text: so only our own outcomes get out,
     and none of their texts quotes data. The reason is noted on the backup's record, where the failing
@@ -67,6 +68,8 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, object]:  # noq
         logger.error("step failed", error=shape_of(error), reason=failure.reason.value)
         try:
             store.note_failure(step.account_id, step.backup_id, failure)
+        except Superseded:
+            pass  # it has ended, and says itself as what
         except Exception as noting:  # noqa: BLE001 - what went wrong first is what counts
             logger.warning("reason not noted", error=shape_of(noting))
         raise outcome from None

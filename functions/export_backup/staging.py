@@ -4,7 +4,8 @@
                                         /report.json
 
 Nothing is shared between attempts, so a late one overwrites nothing; the workflow's state names the attempt
-that counts. The bucket's lifecycle rule takes all of it away after a day.
+that counts. When the backup has ended, all of it goes (leftovers.py); what that misses goes after a day,
+by the bucket's lifecycle rule.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ from functions.export_backup.unit_report import UnitReport
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+def corner_of(backup_id: str) -> str:
+    """The prefix of all that the backup's units leave, and of nothing of another backup's."""
+    return f"staging/{backup_id}/"
 
 
 class Staging:
@@ -63,4 +69,4 @@ class Staging:
             raise SegmentDamaged(f"report at {key}") from None
 
     def _place(self, unit: int, attempt: str) -> str:
-        return f"staging/{self._backup_id}/{unit:05d}/{attempt}/"
+        return f"{corner_of(self._backup_id)}{unit:05d}/{attempt}/"

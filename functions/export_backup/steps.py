@@ -1,7 +1,8 @@
-"""The workflow's steps: plan, export a unit, assemble, then ready; or fail.
+"""The workflow's steps: plan, export a unit, assemble, then ready; or fail. And clean, after a cancel.
 
-Each asks first whether its backup still holds the account's lock, so a redriven or overtaken run stops at
-its next step, in the middle of an export within a second, and can never write a terminal state.
+Each asks first whether its backup still holds the account's lock, so a cancelled, redriven or overtaken run
+stops at its next step, in the middle of an export or an assembly within a second, and can never write a
+terminal state. Each asks again after its last write to the bucket; why, leftovers.py says.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
 
 from functions.export_backup.archive import Archive, Destination, assemble, published_at
 from functions.export_backup.catalogue import DATA_MEMBERS, MANIFEST_MEMBER
@@ -24,8 +27,9 @@ from functions.export_backup.event import (
     unit_event,
     unit_of,
 )
+from functions.export_backup.leftovers import Leftovers
 from functions.export_backup.manifest import manifest
-from functions.export_backup.progress import Progress
+from functions.export_backup.progress import OnceASecond
 from functions.export_backup.segments import Segment
 from functions.export_backup.source import Source
 from functions.export_backup.staging import Staging
@@ -33,12 +37,14 @@ from functions.export_backup.unit import Account, Unit, export_unit
 from functions.export_backup.unit_report import UnitReport, total
 from functions.export_backup.zip_layout import Member, add_up
 from shared.backup import Backup, Failure, Reason, State
+from shared.logs import shape_of
 from shared.moments import Clock
 from shared.store import BackupStore, Superseded, failed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_ENDING = frozenset({"ready", "fail"})
 _TIMEOUTS = frozenset({"States.Timeout", "Sandbox.Timedout", "Lambda.ClientExecutionTimeoutException"})
 
 
@@ -54,6 +60,7 @@ class Steps:
         make_attempt_id: Callable[[], str],
         retention: timedelta,
         concurrency: int,
+        logger: Logger,
     ) -> None:
         self._store = store
         self._source_of = source_of
@@ -63,12 +70,33 @@ class Steps:
         self._make_attempt_id = make_attempt_id
         self._retention = retention
         self._concurrency = concurrency
+        self._leftovers = Leftovers(s3, bucket)
+        self._logger = logger
 
     def take(self, step: Step) -> dict[str, object]:
         """Take one step; what it returns goes into the workflow's state: ids and counts.
 
+        Once the backup has ended, whoever ended it, the step takes away what it left in the bucket. That this
+        did not work is logged and no more: the bucket's lifecycle rules come after it.
+
         Raises Superseded, ForeignEvent, and the outcomes of the source and of the bucket.
         """
+        if step.name == "clean":
+            return self._clean(step)
+        try:
+            result = self._taken(step)
+        except ForeignEvent:
+            raise
+        except Exception:
+            # Also where it failed on what a cleaning took away from under it before it could ask.
+            if self._tidied(step) is State.CANCELLED:
+                raise Superseded from None
+            raise
+        if step.name in _ENDING:
+            self._tidied(step)
+        return result
+
+    def _taken(self, step: Step) -> dict[str, object]:
         match step.name:
             case "plan":
                 return self._plan(step)
@@ -102,7 +130,6 @@ class Steps:
                 done=done,
             )
 
-        progress = Progress(lambda records, _now: write(records), self._clock)
         with staging.writers(numbered.number, attempt) as writers:
             report = export_unit(
                 self._source_of(backup.account_id),
@@ -111,10 +138,11 @@ class Steps:
                 encoding(backup.encoding),
                 backup.snapshot_at,
                 {member: writers[member] for member in numbered.unit.members},
-                progress.tell,
+                OnceASecond(write, self._clock),
             )
         staging.keep_report(numbered.number, attempt, writers.segments, report)
         records = sum(table.written for table in report.tables.values())
+        # The last word comes after the last write to the bucket, and asks whether the backup has ended.
         write(records, done=True)
         return {"unit": numbered.number, "attempt": attempt, "records": records}
 
@@ -123,14 +151,18 @@ class Steps:
         backup = self._running(step)
         if len(exported) != backup.units:
             raise ForeignEvent("not as many units as were planned")
-        archive, report = self._publish(backup, exported)
+        still_wanted = OnceASecond(lambda: self._running(step), self._clock)
+        archive, report = self._publish(backup, exported, still_wanted)
+        self._running(step)  # the backup may have ended in the very moment in which S3 published
         return {
             "bytes": archive.size,
             "records": sum(count.written for count in report.tables.values()),
             "replaced": sum(sum(count.replaced.values()) for count in report.members.values()),
         }
 
-    def _publish(self, backup: Backup, exported: list[Exported]) -> tuple[Archive, UnitReport]:
+    def _publish(
+        self, backup: Backup, exported: list[Exported], still_wanted: Callable[[], None]
+    ) -> tuple[Archive, UnitReport]:
         staging = Staging(self._s3, self._bucket, backup.id)
         contents: dict[str, list[Segment]] = {name: [] for name in DATA_MEMBERS}
         reports: list[UnitReport] = []
@@ -145,7 +177,7 @@ class Steps:
         totals = [add_up(name, content) for name, content in contents.items()]
         members = [Member(name, content) for name, content in contents.items()]
         members.append(Member(MANIFEST_MEMBER, [manifest(backup, totals, whole, created_at)]))
-        return assemble(self._s3, self._destination(backup), members, created_at), whole
+        return assemble(self._s3, self._destination(backup), members, created_at, still_wanted), whole
 
     def _ready(self, step: Step) -> dict[str, object]:
         size, records, replaced = archive_of(step)
@@ -173,8 +205,8 @@ class Steps:
 
     def _fail(self, step: Step) -> dict[str, object]:
         backup = self._store.find(step.account_id, step.backup_id)
-        if backup is None:
-            raise Superseded
+        if backup is None or backup.state is State.CANCELLED:
+            raise Superseded  # of which nobody is told by e-mail
         if backup.finished_at is None:
             error = str(step.payload.get("error", ""))
             if "." in error:  # AWS ended this attempt; what is noted is of an earlier one
@@ -182,6 +214,34 @@ class Steps:
             reason = Reason.TIMED_OUT if error in _TIMEOUTS else Reason.INTERNAL
             self._store.finish(failed(backup, Failure(reason), self._clock()))
         return {}
+
+    def _clean(self, step: Step) -> dict[str, object]:
+        """Take away what a backup left that somebody has ended; doing it again does nothing.
+
+        Raises ForeignEvent, and touches nothing, for a backup that is unknown or has not ended: whoever sends
+        this has written the end before. Raises BucketUnavailable, BucketRefused; Lambda repeats what was
+        invoked asynchronously twice (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html).
+        """
+        backup = self._store.find(step.account_id, step.backup_id)
+        if backup is None or backup.finished_at is None:
+            raise ForeignEvent("the backup is unknown or has not ended")
+        self._leftovers.remove(backup)
+        return {}
+
+    def _tidied(self, step: Step) -> State | None:
+        """Take away what the backup left, where it has ended; returns as what, None where it has not.
+
+        A backup without a record is left alone: nobody can say where its archive lies. Raises nothing.
+        """
+        state = None
+        try:
+            backup = self._store.find(step.account_id, step.backup_id)
+            if backup is not None and backup.finished_at is not None:
+                state = backup.state
+                self._leftovers.remove(backup)
+        except Exception as error:  # noqa: BLE001 - what the step did, or failed on, is what counts
+            self._logger.warning("leftovers not removed", error=shape_of(error))
+        return state
 
     def _destination(self, backup: Backup) -> Destination:
         return Destination(self._bucket, backup.object_key, backup.file_name, backup.id)

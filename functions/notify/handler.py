@@ -11,11 +11,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.notify.event import ForeignEvent, ended_backup
-from functions.notify.languages import Languages
 from functions.notify.notice import MailDelayed, NoOutcome, Notice
 from functions.notify.postbox import Postbox
 from functions.notify.settings import Settings
 from shared.environment import read_settings
+from shared.languages import Languages
 from shared.link import LinkSigner
 from shared.logs import get_logger, shape_of
 from shared.moments import utc_now
@@ -55,7 +55,7 @@ class MailBroken(Exception):
 
 @logger.inject_lambda_context
 def handler(event: Mapping[str, object], context: LambdaContext) -> dict[str, str]:  # noqa: ARG001
-    """`{"account_id": …, "backup_id": …}` to `{"mail": "sent" | "not_sent" | "already"}`.
+    """`{"account_id": …, "backup_id": …}` to `{"mail": "sent" | "not_sent" | "already" | "void"}`.
 
     Raises ForeignEvent, NoOutcome, MailBroken (not to be retried) or MailDelayed (to be retried). No other
     exception gets out: Lambda prints their texts, and texts of others quote what they failed on.

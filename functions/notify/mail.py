@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from functions.notify.languages import Language
-from functions.notify.wording import moment, name_of, size
-from shared.backup import Backup, Reason
+from functions.notify.forms import Forms
+from functions.notify.names import name_of
+from shared.backup import Backup, Reason, State
+from shared.languages import Language
 from shared.link import Link
 
 LONGEST_FILE_NAME = 120
+ESCAPE_EXAMPLE = r"\u{1F600}"  # as the archive's manifest has it
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Facts:
-    """Label and value, line by line."""
+    """Lines of a label and a `{value}` each."""
 
-    lines: Sequence[tuple[str, str]]
+    lines: Sequence[Sentence]
 
 
 @dataclass(frozen=True)
@@ -59,66 +61,77 @@ Block = Sentence | Facts | Button | Anchor | Footer
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail, before it is text and HTML. `language` is an ISO 639-1 code."""
+    """One mail, before it is text and HTML. `language` is an ISO 639-1 code, `direction` ltr or rtl."""
 
     subject: Sentence
     language: str
+    direction: str
     blocks: Sequence[Block]
 
 
 def ready_mail(backup: Backup, link: Link, language: Language, *, product: str, tab_url: str) -> Mail:
     """The mail of a ready backup: what it is, the link and its end, and where there are fresh links."""
-    if backup.bytes is None or backup.expires_at is None:
-        raise ValueError("a ready backup has a size and an end")
+    if backup.state is not State.READY or backup.bytes is None or backup.expires_at is None:
+        raise ValueError("only a ready backup has a file, with a size and an end")
+    forms = Forms(language, backup.requested_by.language)
     names = {"product": name_of(product)}
-    deleted = moment(backup.expires_at)
+    size, deleted = forms.size(backup.bytes), forms.moment(backup.expires_at)
     blocks: list[Block] = [
         _greeting(backup, language),
-        Sentence(language.says("ready.opening"), names),
-        Facts(
-            [
-                (language.says("facts.file"), name_of(backup.file_name, LONGEST_FILE_NAME)),
-                (language.says("facts.size"), size(backup.bytes)),
-                (language.says("facts.snapshot"), moment(backup.snapshot_at)),
-                (language.says("facts.deleted"), deleted),
-            ]
+        Sentence(language.says("mail.ready.opening"), names),
+        _facts(
+            language,
+            file=name_of(backup.file_name, LONGEST_FILE_NAME),
+            size=size,
+            snapshot=forms.moment(backup.snapshot_at),
+            deleted=deleted,
         ),
     ]
     if backup.replaced:
-        key = "ready.replaced_one" if backup.replaced == 1 else "ready.replaced_other"
-        fields = {"count": str(backup.replaced), "encoding": name_of(backup.encoding)}
-        blocks.append(Sentence(language.says(key), fields))
+        replaced = {
+            "count": forms.count(backup.replaced),
+            "encoding": name_of(backup.encoding),
+            "example": ESCAPE_EXAMPLE,
+        }
+        blocks.append(Sentence(language.says("mail.ready.replaced"), replaced))
     blocks += [
-        Button(Sentence(language.says("ready.download"), {"size": size(backup.bytes)}), link.url),
-        Sentence(language.says("ready.link_ends"), {"link_ends": moment(link.ends_at)}),
-        Sentence(language.says("ready.fresh_link"), {"deleted": deleted}),
-        Anchor(Sentence(language.says("tab")), tab_url),
-        Footer(Sentence(language.says("footer"), names)),
+        Button(Sentence(language.says("mail.ready.download"), {"size": size}), link.url),
+        Sentence(language.says("mail.ready.link_ends"), {"link_ends": forms.moment(link.ends_at)}),
+        Sentence(language.says("mail.ready.fresh_link"), {"deleted": deleted}),
+        Anchor(Sentence(language.says("mail.tab")), tab_url),
+        Footer(Sentence(language.says("mail.footer"), names)),
     ]
-    return Mail(Sentence(language.says("ready.subject"), names), language.code, blocks)
+    subject = Sentence(language.says("mail.ready.subject"), names)
+    return Mail(subject, language.code, forms.direction, blocks)
 
 
 def failure_mail(backup: Backup, language: Language, *, product: str, tab_url: str) -> Mail:
     """The mail of a failed backup: why, that nothing is lost, and where to request a new one."""
+    if backup.state is not State.FAILED:
+        raise ValueError("only of a failed backup can be said why it failed")
+    forms = Forms(language, backup.requested_by.language)
     names = {"product": name_of(product)}
     reason = backup.failure.reason if backup.failure else Reason.INTERNAL
+    why = {"reason": language.says(f"reasons.{reason.value}")}
     blocks: list[Block] = [
         _greeting(backup, language),
-        Sentence(language.says("failure.opening"), names),
-        Sentence(language.says(f"failure.reasons.{reason.value}")),
-        Sentence(language.says("failure.comfort")),
-        Button(Sentence(language.says("tab")), tab_url),
-        Facts(
-            [
-                (language.says("facts.requested"), moment(backup.requested_at)),
-                (language.says("facts.reference"), backup.id),
-            ]
-        ),
-        Footer(Sentence(language.says("footer"), names)),
+        Sentence(language.says("mail.failure.opening"), names),
+        Sentence(language.says("mail.failure.happened"), why),
+        Sentence(language.says("mail.failure.comfort")),
+        Button(Sentence(language.says("mail.tab")), tab_url),
+        _facts(language, requested=forms.moment(backup.requested_at), reference=backup.id),
+        Footer(Sentence(language.says("mail.footer"), names)),
     ]
-    return Mail(Sentence(language.says("failure.subject"), names), language.code, blocks)
+    subject = Sentence(language.says("mail.failure.subject"), names)
+    return Mail(subject, language.code, forms.direction, blocks)
 
 
 def _greeting(backup: Backup, language: Language) -> Sentence:
     name = name_of(backup.requested_by.name)
-    return Sentence(language.says("greeting" if name else "greeting_nameless"), {"name": name})
+    return Sentence(language.says("mail.greeting" if name else "mail.greeting_nameless"), {"name": name})
+
+
+def _facts(language: Language, **values: str) -> Facts:
+    return Facts(
+        [Sentence(language.says(f"mail.facts.{key}"), {"value": value}) for key, value in values.items()]
+    )

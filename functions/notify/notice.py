@@ -31,11 +31,11 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.notify.address import plain_address
-from functions.notify.languages import Languages
 from functions.notify.mail import failure_mail, ready_mail
 from functions.notify.postbox import NotTaken, Postbox, Refused, Unanswered
 from functions.notify.rendering import Letter, letter_of
 from shared.backup import Backup, MailState, State
+from shared.languages import Languages
 from shared.link import ArchiveGone, LinkSigner
 from shared.logs import shape_of
 from shared.moments import Clock
@@ -43,6 +43,8 @@ from shared.store import BackupStore
 
 WORTH_FETCHING = timedelta(minutes=1)
 """A file that is deleted sooner than this is not announced any more."""
+
+_VOID = (State.CANCELLED, State.DELETED)  # whoever has done this knows, and a link would lead nowhere
 
 
 class Told(StrEnum):
@@ -52,6 +54,8 @@ class Told(StrEnum):
     NOT_SENT = "not_sent"
     ALREADY = "already"
     """An earlier run has sent it, or was refused."""
+    VOID = "void"
+    """Somebody has cancelled the backup or deleted its file: there is nothing left to tell."""
 
 
 class NoOutcome(Exception):
@@ -98,6 +102,10 @@ class Notice:
         Errors of DynamoDB pass through; running again is safe after all of them.
         """
         backup = self._ended(account_id, backup_id)
+        if backup.state in _VOID:
+            # Nothing is written: these states are final, and the record of a mail sent before stays true.
+            self._logger.info("mail was void", outcome=backup.state.value, extra=_ids(backup))
+            return Told.VOID
         if _settled(backup):
             return Told.ALREADY
         try:
@@ -109,7 +117,7 @@ class Notice:
 
     def _ended(self, account_id: str, backup_id: str) -> Backup:
         backup = self._store.find(account_id, backup_id)
-        if backup is None or backup.state not in (State.READY, State.FAILED):
+        if backup is None or backup.state not in (State.READY, State.FAILED, *_VOID):
             raise NoOutcome("the backup is unknown or has not ended")
         return backup
 

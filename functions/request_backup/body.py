@@ -1,10 +1,11 @@
-"""The body of a request for a backup: `{}`, or with an encoding or a language for this backup alone."""
+"""The bodies of requests: of one for a backup, `{}` or with an encoding or a language for this backup alone;
+and of one to set the account's encoding."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -14,6 +15,8 @@ from shared.encodings import ENCODING_NAMES
 
 LONGEST_BODY = 2 * 1024**2
 """Bytes. A hundred would do; but whoever sends more is told which field is wrong, not how long it is."""
+MOST_ERRORS = 10
+"""Whoever has more has not read the description."""
 DEEPEST = 100
 """Brackets that may open. Python's parser gives up at a depth of its own, which differs by version."""
 
@@ -27,26 +30,50 @@ class Wishes:
 
 
 def read_wishes(event: Mapping[str, Any]) -> Wishes:
-    """The wishes in an API Gateway event.
+    """The wishes for one backup in an API Gateway event.
 
     Raises MalformedRequest (400) for what is no JSON object in UTF-8, InvalidRequest (422), naming every
-    field at fault, for an object that asks for what there is not.
+    field at fault, for an object with fields that there are not, or whose values are not to be had.
     """
     fields = _object_of(_text_of(event))
-    errors = [
-        {"field": field[:50], "problem": "There is no such field."}
-        for field in fields
-        if field not in {"encoding", "language"}
-    ]
+    errors = _unknown(fields, {"encoding", "language"})
     encoding, language = fields.get("encoding"), fields.get("language")
-    if "encoding" in fields and (not isinstance(encoding, str) or encoding not in ENCODING_NAMES):
-        errors.append({"field": "encoding", "problem": f"One of: {', '.join(ENCODING_NAMES)}."})
+    if "encoding" in fields and not _is_offered(encoding):
+        errors.append(_OFFERED)
     if "language" in fields and not isinstance(language, str):
         errors.append({"field": "language", "problem": "A language tag, such as nl or pt-BR."})
-    if errors:
-        names = ", ".join(error["field"] for error in errors[:10])
-        raise InvalidRequest(f"Look at: {names}.", errors=errors[:10])
+    _refuse_for(errors)
     return Wishes(encoding=encoding, language=None if language is None else language_of(language))
+
+
+def read_choice(event: Mapping[str, Any]) -> str:
+    """The encoding that the account shall have from now on. Raises what read_wishes raises."""
+    fields = _object_of(_text_of(event))
+    errors = _unknown(fields, {"encoding"})
+    encoding = fields.get("encoding")
+    if not _is_offered(encoding):
+        errors.append(_OFFERED)
+    _refuse_for(errors)
+    return str(encoding)
+
+
+_OFFERED = {"field": "encoding", "problem": f"One of: {', '.join(ENCODING_NAMES)}."}
+
+
+def _is_offered(encoding: object) -> bool:
+    return isinstance(encoding, str) and encoding in ENCODING_NAMES
+
+
+def _unknown(fields: Mapping[str, Any], known: Set[str]) -> list[dict[str, str]]:
+    return [
+        {"field": field[:50], "problem": "There is no such field."} for field in fields if field not in known
+    ]
+
+
+def _refuse_for(errors: list[dict[str, str]]) -> None:
+    if errors:
+        told = errors[:MOST_ERRORS]
+        raise InvalidRequest(f"Look at: {', '.join(error['field'] for error in told)}.", errors=told)
 
 
 def _text_of(event: Mapping[str, Any]) -> str:
@@ -68,7 +95,7 @@ def _text_of(event: Mapping[str, Any]) -> str:
     if len(raw) > LONGEST_BODY:
         raise MalformedRequest(f"The body may have {LONGEST_BODY} bytes at most.")
     if not text.strip():
-        raise MalformedRequest("The body is empty. Send {} for a backup as the account is set.")
+        raise MalformedRequest("The body is empty. Send a JSON object, such as {}.")
     return text
 
 
@@ -77,12 +104,12 @@ def _object_of(text: str) -> dict[str, Any]:
         raise MalformedRequest("The body is nested too deeply.")
     try:
         value = json.loads(
-            text, object_pairs_hook=_without_duplicates, parse_constant=_refuse, parse_float=_finite
+            text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant, parse_float=_finite
         )
     except (ValueError, RecursionError):
         raise MalformedRequest("The body is not JSON (RFC 8259).") from None
     if not isinstance(value, dict):
-        raise MalformedRequest("The body must be a JSON object. Send {} for a backup as the account is set.")
+        raise MalformedRequest("The body must be a JSON object, such as {}.")
     return value
 
 
@@ -93,7 +120,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _refuse(_constant: str) -> NoReturn:
+def _refuse_constant(_constant: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")
 
 

@@ -1,4 +1,4 @@
-"""The desk where backups are asked for, looked at and fetched. It knows accounts and backups, no HTTP."""
+"""The desk where backups are asked for, looked at, fetched and removed. It knows accounts, and no HTTP."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from functions.request_backup.refusals import (
     UnknownAccount,
     UnknownBackup,
 )
+from functions.request_backup.removal import MEANT, Removal
 from functions.request_backup.workflow import Start, Workflow
 from shared.backup import Backup, Failure, Person, Reason, State, new_backup
 from shared.encodings import DEFAULT_ENCODING, ENCODING_NAMES
@@ -38,9 +39,14 @@ STARTS_WITHIN = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Overview:
-    """What the tab shows. `why_not` is the refusal that a request would meet now, None if it may be made."""
+    """What the tab shows.
+
+    `why_not` is the refusal that a request would meet now, None if it may be made. `may_manage` does not
+    change with what is running: whether the caller may request, download, cancel, delete and choose.
+    """
 
     account: AccountSettings
+    may_manage: bool
     why_not: Refusal | None
     running: Backup | None
     last_ready: Backup | None
@@ -54,6 +60,7 @@ class Desk:
         store: BackupStore,
         workflow: Workflow,
         signer: LinkSigner,
+        removal: Removal,
         *,
         clock: Clock,
         make_id: Callable[[], str],
@@ -63,6 +70,7 @@ class Desk:
         self._store = store
         self._workflow = workflow
         self._signer = signer
+        self._removal = removal
         self._clock = clock
         self._make_id = make_id
         self._admin_group = admin_group
@@ -78,7 +86,7 @@ class Desk:
         Raises UnknownAccount, PlanWithoutBackups, NotAnAdmin, BackupRunning, StartRefused.
         """
         account = self._account(caller)
-        self._check_may_request(caller, account)
+        self._check_may_manage(caller, account)
         backup = new_backup(
             backup_id=self._make_id(),
             account_id=account.account_id,
@@ -108,13 +116,15 @@ class Desk:
         if before is not None and not is_backup_id(before):
             raise MalformedRequest("`before` is the id of a backup.")
         account = self._account(caller)
+        may_not = self._why_not_manage(caller, account)
         running = self._store.running(account.account_id)
         # One more than a page, to know whether there is a next one.
         history = self._store.history(account.account_id, limit=HISTORY_PAGE + 1, before=before)
         page = history[:HISTORY_PAGE]
         return Overview(
             account=account,
-            why_not=self._why_not(caller, account, running),
+            may_manage=may_not is None,
+            why_not=may_not or (_running(running) if running else None),
             running=running,
             last_ready=self._store.last_ready(account.account_id, self._clock()),
             history=page,
@@ -136,6 +146,8 @@ class Desk:
         backup = self.show(caller, backup_id)
         self._check_admin(caller)
         match backup.state_at(self._clock()):
+            case State.DELETED:
+                raise FileGone("It was deleted by an administrator of your account. Request a new backup.")
             case State.EXPIRED:
                 raise FileGone("It was kept until the day that its e-mail named. Request a new backup.")
             case State.READY:
@@ -147,6 +159,27 @@ class Desk:
             case state:
                 raise NotReady(f"It is {state.value}.", state=state.value)
 
+    def remove(self, caller: Caller, backup_id: str, *, seen: str | None = None) -> Backup:
+        """Cancel a backup that is being made, or delete a ready one's file; returns what is left of it.
+
+        `seen` is what the caller takes it for, `running` or `ready`. Raises MalformedRequest, UnknownBackup,
+        NotAnAdmin, NotReady, MovedOn.
+        """
+        if seen is not None and seen not in MEANT:
+            raise MalformedRequest(f"`expect` is one of: {', '.join(MEANT)}.")
+        backup = self.show(caller, backup_id)
+        self._check_admin(caller)
+        return self._removal.remove(backup, by=caller.person, seen=seen)
+
+    def choose_encoding(self, caller: Caller, encoding: str) -> None:
+        """Set the encoding of the account's next backups, one of ENCODING_NAMES.
+
+        Raises UnknownAccount, PlanWithoutBackups, NotAnAdmin.
+        """
+        account = self._account(caller)
+        self._check_may_manage(caller, account)
+        self._store.choose_encoding(account.account_id, encoding)
+
     def _account(self, caller: Caller) -> AccountSettings:
         account = self._store.settings(caller.account_id)
         if account is None:
@@ -155,7 +188,7 @@ class Desk:
             return AccountSettings(account.account_id, account.name, account.plan, DEFAULT_ENCODING)
         return account
 
-    def _check_may_request(self, caller: Caller, account: AccountSettings) -> None:
+    def _check_may_manage(self, caller: Caller, account: AccountSettings) -> None:
         if account.plan.lower() not in PLANS_WITH_BACKUPS:
             raise PlanWithoutBackups(
                 f"Backups are part of the Enterprise and Unlimited plans. Contact {self._sales_contact}.",
@@ -167,12 +200,12 @@ class Desk:
         if self._admin_group not in caller.groups:
             raise NotAnAdmin("Ask an administrator of your account.")
 
-    def _why_not(self, caller: Caller, account: AccountSettings, running: Backup | None) -> Refusal | None:
+    def _why_not_manage(self, caller: Caller, account: AccountSettings) -> Refusal | None:
         try:
-            self._check_may_request(caller, account)
+            self._check_may_manage(caller, account)
         except Refusal as refusal:
             return refusal
-        return None if running is None else _running(running)
+        return None
 
     def _start_if_left_behind(self, running: Backup) -> None:
         """Start again what seems never to have started. Same name, same input: no second execution."""
@@ -187,7 +220,8 @@ class Desk:
 
 
 def _running(running: Backup) -> BackupRunning:
+    since = to_text(running.requested_at)
+    begun = "was requested at" if running.state is State.PENDING else "has been running since"
     return BackupRunning(
-        f"Backup {running.id} has been running since {to_text(running.requested_at)}.",
-        running={"id": running.id, "requested_at": to_text(running.requested_at)},
+        f"Backup {running.id} {begun} {since}.", running={"id": running.id, "requested_at": since}
     )

@@ -9,11 +9,16 @@ import boto3
 from botocore.config import Config
 from ulid import ULID
 
+from functions.request_backup.archives import Archives
+from functions.request_backup.cleaning import Cleaner
 from functions.request_backup.desk import Desk
+from functions.request_backup.removal import Removal
 from functions.request_backup.routes import make_api
 from functions.request_backup.settings import Settings
+from functions.request_backup.site import Site
 from functions.request_backup.workflow import Workflow
 from shared.environment import read_settings
+from shared.languages import Languages
 from shared.link import LinkSigner
 from shared.logs import get_logger
 from shared.moments import utc_now
@@ -24,23 +29,34 @@ settings = read_settings(Settings, os.environ)
 # Three tries of four seconds each stay well within the 29 seconds that API Gateway waits.
 _config = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 3})
 
+store = BackupStore(
+    boto3.client("dynamodb", config=_config), settings.table_name, history_days=settings.history_days
+)
+workflow = Workflow(boto3.client("stepfunctions", config=_config), settings.state_machine_arn)
 desk = Desk(
-    BackupStore(
-        boto3.client("dynamodb", config=_config), settings.table_name, history_days=settings.history_days
-    ),
-    Workflow(boto3.client("stepfunctions", config=_config), settings.state_machine_arn),
+    store,
+    workflow,
     LinkSigner(
         boto3.client("sts", config=_config),
         utc_now,
         role_arn=settings.download_role_arn,
         bucket=settings.bucket_name,
     ),
+    Removal(
+        store,
+        workflow,
+        Cleaner(boto3.client("lambda", config=_config), settings.export_function_name),
+        Archives(boto3.client("s3", config=_config), settings.bucket_name),
+        clock=utc_now,
+        logger=logger,
+    ),
     clock=utc_now,
     make_id=lambda: str(ULID()),
     admin_group=settings.admin_group,
     sales_contact=settings.sales_contact,
 )
-api = make_api(desk, app_client_id=settings.app_client_id, clock=utc_now, logger=logger)
+site = Site(Languages(), product=settings.product_name, frame_ancestors=settings.frame_ancestors)
+api = make_api(desk, site, clock=utc_now, logger=logger, tab_origin=settings.tab_origin or None)
 
 
 @logger.inject_lambda_context(clear_state=True)

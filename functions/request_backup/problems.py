@@ -38,16 +38,17 @@ BY_REFUSAL: dict[type[Refusal], Problem] = {
         "plan-without-backups", HTTPStatus.FORBIDDEN, "Your plan has no backups"
     ),
     refusals.NotAnAdmin: Problem(
-        "not-an-admin", HTTPStatus.FORBIDDEN, "You may not request or download backups"
+        "not-an-admin", HTTPStatus.FORBIDDEN, "Only administrators of your account may do this"
     ),
     refusals.UnknownBackup: Problem("unknown-backup", HTTPStatus.NOT_FOUND, "There is no such backup"),
     refusals.BackupRunning: Problem(
         "backup-running", HTTPStatus.CONFLICT, "A backup of this account is running"
     ),
     refusals.NotReady: Problem("not-ready", HTTPStatus.CONFLICT, "This backup has no file"),
+    refusals.MovedOn: Problem("moved-on", HTTPStatus.CONFLICT, "This backup has moved on"),
     refusals.FileGone: Problem("file-gone", HTTPStatus.GONE, "The file of this backup has been deleted"),
     refusals.InvalidRequest: Problem(
-        "invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY, "The request asks for what there is not"
+        "invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY, "A field of the request is not acceptable"
     ),
     refusals.StartRefused: Problem(
         "start-refused", HTTPStatus.INTERNAL_SERVER_ERROR, "The backup could not be started"

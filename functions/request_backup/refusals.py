@@ -32,7 +32,7 @@ class PlanWithoutBackups(Refusal):
 
 
 class NotAnAdmin(Refusal):
-    """The caller is not in the group that may request and download."""
+    """The caller is not in the group that may do more than look."""
 
 
 class BackupRunning(Refusal):
@@ -50,6 +50,10 @@ class NotReady(Refusal):
     """The backup has no file, not yet or not at all."""
 
 
+class MovedOn(Refusal):
+    """The backup is not any more what the caller saw of it. Whoever looks again may ask again."""
+
+
 class FileGone(Refusal):
     """The backup's file has been deleted."""
 
@@ -59,7 +63,7 @@ class MalformedRequest(Refusal):
 
 
 class InvalidRequest(Refusal):
-    """Well-formed, but it asks for what there is not; `errors` names each field and what is wrong with it."""
+    """Well-formed, but not to be done as it stands; `errors` names each field and what is wrong with it."""
 
 
 class StartRefused(Refusal):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import urlencode
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.request_backup import problems
-from functions.request_backup.body import read_wishes
+from functions.request_backup.body import read_choice, read_wishes
 from functions.request_backup.caller import Caller, identify
 from functions.request_backup.desk import Desk
 from functions.request_backup.refusals import Refusal, StartRefused
+from functions.request_backup.site import Site
 from functions.request_backup.views import backup_view, link_view, overview_view
 from shared.aws_errors import may_pass
 from shared.logs import shape_of
@@ -23,12 +25,24 @@ from shared.moments import Clock
 OPENAPI = Path(__file__).with_name("openapi.yaml")
 
 
-def make_api(desk: Desk, *, app_client_id: str, clock: Clock, logger: Logger) -> APIGatewayRestResolver:
-    api = APIGatewayRestResolver()
+def make_api(
+    desk: Desk, site: Site, *, clock: Clock, logger: Logger, tab_origin: str | None = None
+) -> APIGatewayRestResolver:
+    """`tab_origin` is the origin of a page that is not ours and shows backups too."""
+    api = APIGatewayRestResolver(
+        cors=CORSConfig(allow_origin=tab_origin, allow_headers=["Authorization"]) if tab_origin else None
+    )
 
     def caller() -> Caller:
-        authorizer = api.current_event.raw_event["requestContext"].get("authorizer") or {}
-        return identify(authorizer.get("claims") or {}, app_client_id=app_client_id)
+        event = api.current_event.raw_event
+        authorizer = event["requestContext"].get("authorizer") or {}
+        return identify(
+            authorizer.get("claims") or {}, app_client_id=event["stageVariables"]["appClientId"]
+        )
+
+    def header(name: str) -> str | None:
+        headers = api.current_event.raw_event.get("headers") or {}
+        return next((value for key, value in headers.items() if key.lower() == name), None)
 
     @api.get("/backups")
     def overview() -> Response[str]:
@@ -47,12 +61,51 @@ def make_api(desk: Desk, *, app_client_id: str, clock: Clock, logger: Logger) ->
     def show(backup_id: str) -> Response[str]:
         return _answer(200, backup_view(desk.show(caller(), backup_id), clock()))
 
+    @api.delete("/backups/<backup_id>")
+    def remove(backup_id: str) -> Response[str]:
+        query = api.current_event.query_string_parameters or {}
+        backup = desk.remove(caller(), backup_id, seen=query.get("expect"))
+        return _answer(200, backup_view(backup, clock()))
+
     @api.post("/backups/<backup_id>/download-url")
     def download_url(backup_id: str) -> Response[str]:
         asking = caller()
         backup, link = desk.download(asking, backup_id)
         logger.info("link made", backup_id=backup.id, account_id=backup.account_id, user=asking.person.sub)
         return _answer(200, link_view(backup, link))
+
+    @api.put("/settings")
+    def settings() -> Response[str]:
+        asking = caller()
+        encoding = read_choice(api.current_event.raw_event)
+        desk.choose_encoding(asking, encoding)
+        logger.info(
+            "encoding chosen", account_id=asking.account_id, encoding=encoding, user=asking.person.sub
+        )
+        return _answer(200, {"encoding": encoding})
+
+    @api.get("/")
+    def page() -> Response[str]:
+        event = api.current_event.raw_event
+        path = event["requestContext"].get("path") or "/"
+        if not path.endswith("/"):  # the page's own addresses are relative
+            query = urlencode(event.get("queryStringParameters") or {})
+            location = f"{path.rpartition('/')[2]}/{'?' if query else ''}{query}"
+            return Response(308, None, "", {"Location": location, "Cache-Control": "no-store"})
+        stage = event["stageVariables"]
+        return site.page(
+            sign_in=stage["signIn"],
+            client_id=stage["appClientId"],
+            accept_language=header("accept-language") or "",
+        )
+
+    @api.get("/page/<file>")
+    def page_file(file: str) -> Response[str]:
+        if file == "words.json":
+            query = api.current_event.query_string_parameters or {}
+            return site.words(locale=query.get("locale"), accept_language=header("accept-language") or "")
+        answer = site.file(file, known=header("if-none-match"))
+        return answer or problems.answer(problems.NO_SUCH_ROUTE, "openapi.yaml lists what there is.")
 
     @api.get("/openapi.yaml")
     def description() -> Response[str]:

@@ -9,7 +9,11 @@ class Settings:
     bucket_name: str
     state_machine_arn: str
     download_role_arn: str
-    app_client_id: str
     admin_group: str
     sales_contact: str
     history_days: int
+    export_function_name: str
+    product_name: str
+    tab_origin: str
+    """The origin of the operator's own settings page, where it shows backups; empty where none does."""
+    frame_ancestors: str

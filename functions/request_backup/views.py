@@ -6,7 +6,9 @@ from datetime import datetime
 
 from functions.request_backup.desk import Overview
 from functions.request_backup.problems import type_of
+from functions.request_backup.refusals import Refusal
 from shared.backup import Backup, State
+from shared.encodings import ENCODING_NAMES
 from shared.link import Link
 from shared.moments import to_text
 
@@ -25,13 +27,19 @@ def backup_view(backup: Backup, now: datetime) -> dict[str, object]:
             "records": backup.records_done,
         },
     }
-    if state in (State.READY, State.EXPIRED) and backup.finished_at and backup.expires_at:
+    if state in (State.READY, State.EXPIRED, State.DELETED) and backup.finished_at and backup.expires_at:
         view["created_at"] = to_text(backup.finished_at)
         view["expires_at"] = to_text(backup.expires_at)
         view["file"] = {"name": backup.file_name, "bytes": backup.bytes, "replaced": backup.replaced}
     if backup.state is State.FAILED and backup.finished_at and backup.failure:
         view["failed_at"] = to_text(backup.finished_at)
         view["failure"] = {"reason": backup.failure.reason.value, "detail": backup.failure.detail}
+    if state is State.CANCELLED and backup.finished_at:
+        view["cancelled_at"] = to_text(backup.finished_at)
+    if backup.deleted_at:
+        view["deleted_at"] = to_text(backup.deleted_at)
+    if backup.ended_by is not None:
+        view["ended_by"] = {"name": backup.ended_by}
     if backup.mail:
         view["mail"] = backup.mail.value
     return view
@@ -44,14 +52,21 @@ def overview_view(overview: Overview, now: datetime) -> dict[str, object]:
             "id": overview.account.account_id,
             "name": overview.account.name,
             "encoding": overview.account.encoding,
+            "encodings": list(ENCODING_NAMES),
         },
+        "may_manage": overview.may_manage,
         "may_request": why_not is None,
-        "why_not": None if why_not is None else {"type": type_of(why_not), "detail": why_not.detail},
+        "why_not": None if why_not is None else why_not_view(why_not),
         "running": backup_view(overview.running, now) if overview.running else None,
         "last_ready": backup_view(overview.last_ready, now) if overview.last_ready else None,
         "history": [backup_view(backup, now) for backup in overview.history],
         "next": f"?before={overview.next_before}" if overview.next_before else None,
     }
+
+
+def why_not_view(refusal: Refusal) -> dict[str, object]:
+    """What a program may compare and show of the problem that the refusal would be."""
+    return {"type": type_of(refusal), "detail": refusal.detail, **refusal.members}
 
 
 def link_view(backup: Backup, link: Link) -> dict[str, object]:

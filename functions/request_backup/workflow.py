@@ -1,4 +1,4 @@
-"""Starting a backup's workflow."""
+"""Starting and stopping a backup's workflow."""
 
 from __future__ import annotations
 
@@ -52,3 +52,19 @@ class Workflow:
         except BotoCoreError:
             return Start.UNCLEAR
         return Start.STARTED
+
+    def stop(self, backup: Backup) -> None:
+        """Stop the backup's execution; one that has ended or never was is as good as stopped.
+
+        A function that is at work in it is not interrupted: it runs up against the fence at its next write.
+        Raises botocore's ClientError and BotoCoreError.
+        https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html
+        """
+        try:
+            self._client.stop_execution(
+                executionArn=f"{self._arn.replace(':stateMachine:', ':execution:')}:{backup.id}"
+            )
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return
+        except self._client.exceptions.ValidationException:
+            return  # the local AWS's word for an execution that has ended

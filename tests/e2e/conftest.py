@@ -3,9 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
 from local import stack
 from local.aws import STATE, running
+from tests.e2e import browser
+from tests.e2e.browser import Windows
 from tests.e2e.world import World
 
 
@@ -16,3 +19,18 @@ def world() -> Iterator[World]:
     # Retry pauses of minutes become seconds; what is retried stays what it is.
     with running(log=STATE / "e2e-ministack.log", settings={"_SFN_WAIT_SCALE": "0.02"}) as aws:
         yield World(aws, stack.deploy(aws, template))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with browser.chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def windows(chromium: Browser, world: World) -> Iterator[Windows]:
+    """Windows for pages of the stack. What goes wrong in them unexpectedly fails the test at its end."""
+    no_icon = f"{world.sign_in_url}/favicon.ico"  # the local hosted sign-in has none
+    opened = Windows(chromium, [world.aws.endpoint, world.sign_in_url], [no_icon])
+    yield opened
+    assert opened.close() == []

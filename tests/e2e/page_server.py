@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -31,8 +31,11 @@ def file_item() -> dict[str, Any]:
     }
 
 
-def comment_item(number: int) -> dict[str, Any]:
-    text = f"Comment {number}: the margin of page {number * 7919 % 1000} is {number * 31 % 113} mm off"
+def comment_text(number: int) -> str:
+    return f"Comment {number}: the margin of page {number * 7919 % 1000} is {number * 31 % 113} mm off"
+
+
+def comment_item(number: int, text: str) -> dict[str, Any]:
     return {
         "sk": {"S": f"{PROOF}#{number:012d}"},
         "id": {"N": str(number)},
@@ -45,8 +48,18 @@ def comment_item(number: int) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(local_aws: str, source_table: str, comments: int) -> Iterator[str]:
-    """The address of a DynamoDB whose source table has one proof with so many comments, in any account."""
+def serving(
+    local_aws: str,
+    source_table: str,
+    comments: int,
+    *,
+    text: Callable[[int], str] = comment_text,
+    before_page: Callable[[int], object] = lambda _first: None,
+) -> Iterator[str]:
+    """The address of a DynamoDB whose source table has one proof with so many comments, in any account.
+
+    `before_page` is called with the number of the first comment of a page, before that page is answered.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -55,7 +68,7 @@ def serving(local_aws: str, source_table: str, comments: int) -> Iterator[str]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             call = json.loads(body)
             if self.headers["X-Amz-Target"].endswith(".Query") and call["TableName"] == source_table:
-                self._answer(200, json.dumps(page(call, comments)).encode())
+                self._answer(200, json.dumps(page(call, comments, text, before_page)).encode())
                 return
             answer = requests.post(local_aws, data=body, headers=dict(self.headers), timeout=60)
             self._answer(answer.status_code, answer.content)
@@ -81,7 +94,9 @@ def serving(local_aws: str, source_table: str, comments: int) -> Iterator[str]:
         thread.join()
 
 
-def page(call: dict[str, Any], comments: int) -> dict[str, Any]:
+def page(
+    call: dict[str, Any], comments: int, text: Callable[[int], str], before_page: Callable[[int], object]
+) -> dict[str, Any]:
     table = call["ExpressionAttributeValues"][":pk"]["S"].rpartition("#")[2]
     if table == "FILES":
         return {"Items": [file_item()], "Count": 1}
@@ -90,9 +105,10 @@ def page(call: dict[str, Any], comments: int) -> dict[str, Any]:
     start = (
         int(call["ExclusiveStartKey"]["sk"]["S"].rpartition("#")[2]) + 1 if "ExclusiveStartKey" in call else 0
     )
+    before_page(start)
     end = min(start + PAGE_ITEMS, comments)
     answer: dict[str, Any] = {
-        "Items": [comment_item(number) for number in range(start, end)],
+        "Items": [comment_item(number, text(number)) for number in range(start, end)],
         "Count": end - start,
     }
     if end < comments:

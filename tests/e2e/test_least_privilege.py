@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ import yaml  # type: ignore[import-untyped]
 
 from local.aws import ROOT
 from shared.backup import Backup
-from tests.e2e.world import World
+from shared.store import cancelled
+from tests.e2e.test_requests import held_back
+from tests.e2e.world import World, eventually
 
 Statement = tuple[str, str]
 """The logical id of a role, and a statement's Sid."""
@@ -129,6 +132,38 @@ def tells_a_file_that_is_gone(world: World) -> bool:
     return world.call("POST", f"/backups/{shown['id']}/download-url", token).status_code == 410
 
 
+def stops_a_cancelled_backup(world: World) -> bool:
+    token = world.token(world.account().id)
+    with held_back(world):
+        backup_id = world.ask(token)
+        # The account is free either way: that is what the fence is for.
+        assert world.call("DELETE", f"/backups/{backup_id}", token).json()["state"] == "cancelled"
+        return bool(world.execution(backup_id)["status"] == "ABORTED")
+
+
+def has_a_cancelled_backup_cleaned_up(world: World) -> bool:
+    account = world.account()
+    backup = world.pending(account)
+    assert world.call("DELETE", f"/backups/{backup.id}", world.token(account.id)).status_code == 200
+
+    def told() -> str | None:
+        lines = "\n".join(line for line in world.logs() if backup.id in line)
+        return lines if "backup cancelled" in lines else None
+
+    return "cleaning not asked for" not in eventually(told, "the API's log")
+
+
+def deletes(world: World) -> bool:
+    token = world.token(world.account().id)
+    shown = world.ended(token, world.ask(token))
+    answer = world.call("DELETE", f"/backups/{shown['id']}", token)
+    if answer.status_code == 500:
+        assert world.call("GET", f"/backups/{shown['id']}", token).json()["state"] == "ready"
+        return False
+    assert not [key for key in world.objects("backups/") if key.endswith(shown["file"]["name"])]
+    return bool(answer.json()["state"] == "deleted")
+
+
 def exported(world: World) -> tuple[Backup, list[Any]]:
     backup = world.pending(world.account())
     (unit,) = world.step("plan", backup)["Payload"]["units"]
@@ -139,6 +174,18 @@ def finds_its_archive_when_assembling_again(world: World) -> bool:
     backup, units = exported(world)
     assert not world.step("assemble", backup, exported=units)["FunctionError"]
     return not world.step("assemble", backup, exported=units)["FunctionError"]
+
+
+def cleans_up(world: World) -> bool:
+    backup, units = exported(world)
+    world.step("assemble", backup, exported=units)
+    assert world.objects(f"staging/{backup.id}/")
+    assert world.objects(backup.object_key)
+    world.store().finish(cancelled(backup, "Ann Other", datetime.now(UTC)))
+    cleaned = not world.step("clean", backup)["FunctionError"]
+    left = world.objects(f"staging/{backup.id}/") + world.objects(backup.object_key)
+    assert cleaned == (not left)
+    return cleaned
 
 
 def names_a_missing_part(world: World) -> bool:
@@ -157,6 +204,10 @@ ENFORCED: dict[Statement, Callable[[World], bool]] = {
     ("RequestBackupRole", "StartWorkflow"): asks,
     ("RequestBackupRole", "FreeTheLockWhenRefused"): frees_the_account_when_the_start_is_refused,
     ("RequestBackupRole", "SignLinks"): links,
+    ("RequestBackupRole", "StopWorkflow"): stops_a_cancelled_backup,
+    ("RequestBackupRole", "CleanUp"): has_a_cancelled_backup_cleaned_up,
+    ("RequestBackupRole", "DeleteArchives"): deletes,
+    ("RequestBackupRole", "ChangeHistory"): deletes,
     ("ExportBackupRole", "ReadAccountData"): backs_up,
     ("ExportBackupRole", "ReadBackups"): backs_up,
     ("ExportBackupRole", "SayHowFar"): backs_up,
@@ -166,6 +217,9 @@ ENFORCED: dict[Statement, Callable[[World], bool]] = {
     ("ExportBackupRole", "ReadSegments"): backs_up,
     ("ExportBackupRole", "WriteArchives"): backs_up,
     ("ExportBackupRole", "CheckArchives"): finds_its_archive_when_assembling_again,
+    ("ExportBackupRole", "ListObjects"): cleans_up,
+    ("ExportBackupRole", "ListUploads"): cleans_up,
+    ("ExportBackupRole", "RemoveLeftovers"): cleans_up,
     ("NotifyRole", "ReadBackups"): mails,
     ("NotifyRole", "ClaimTheMail"): mails,
     ("NotifyRole", "SendMail"): mails,
@@ -183,10 +237,7 @@ SIMULATED: dict[Statement, tuple[str, str]] = {
         for role in ("RequestBackupRole", "ExportBackupRole", "NotifyRole", "WorkflowRole")
     },
     # The local AWS answers 404 for an object that is not there to whoever asks.
-    **{
-        (role, "TellMissingFromForbidden"): ("s3:ListBucket", "ArchiveBucket")
-        for role in ("ExportBackupRole", "DownloadRole")
-    },
+    ("DownloadRole", "TellMissingFromForbidden"): ("s3:ListBucket", "ArchiveBucket"),
     ("WorkflowRole", "RunSteps"): ("lambda:InvokeFunction", "ExportBackupFunction"),
     ("WorkflowRole", "DeliverLogs"): ("logs:CreateLogDelivery", "*"),
 }

@@ -50,8 +50,8 @@ class World:
         seed.write(self.client("dynamodb"), self.outputs["SourceTable"], (item for _, item in records))
         return records
 
-    def token(self, account_id: str | None, *, group: str | None = "", **person: Any) -> str:
-        """The ID token of a new user of the account, an administrator unless told otherwise."""
+    def person(self, account_id: str | None, *, group: str | None = "", **person: Any) -> people.Person:
+        """A new user of the account, an administrator unless told otherwise."""
         email = f"user-{ULID()}@example.com".lower()
         someone = people.Person(
             **{
@@ -63,9 +63,25 @@ class World:
             }
         )
         people.add(self.client("cognito-idp"), self.outputs, someone)
+        return someone
+
+    def token(self, account_id: str | None, *, group: str | None = "", **person: Any) -> str:
+        """The ID token of a new user of the account, an administrator unless told otherwise."""
+        someone = self.person(account_id, group=group, **person)
         return people.sign_in(self.client("cognito-idp"), self.outputs, someone)
 
-    # --- the API ---
+    # --- the page and the API ---
+
+    @property
+    def page_url(self) -> str:
+        """The Backups page, at the API's root."""
+        return self.aws.api_url(self.outputs["ApiUrl"] + "/")
+
+    @property
+    def sign_in_url(self) -> str:
+        """The hosted sign-in that the page was told of, without a slash at its end."""
+        stage = self.client("apigateway").get_stage(restApiId=self.resource("Api"), stageName="v1")
+        return str(stage["variables"]["signIn"])
 
     def call(self, method: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
         headers = ({"Authorization": token} if token else {}) | options.pop("headers", {})

@@ -20,7 +20,8 @@ from functions.export_backup.source import Record, Source
 from functions.export_backup.steps import Steps
 from functions.export_backup.unit import Unit
 from shared.backup import Backup, Person, new_backup
-from shared.store import BackupStore
+from shared.logs import get_logger
+from shared.store import BackupStore, cancelled
 from tests.doubles import make_table
 from tests.unit.export_backup.account_in_memory import SNAPSHOT, Item, item, no_items
 from tests.unit.export_backup.s3_bucket import BUCKET, Bucket, a_bucket
@@ -99,6 +100,7 @@ class World:
             make_attempt_id=self._attempt_id,
             retention=RETENTION,
             concurrency=8,
+            logger=get_logger("export_backup"),
         )
 
     def _attempt_id(self) -> str:
@@ -129,6 +131,12 @@ class World:
         """Take the lock away by hand, whosever it is."""
         key = {"pk": {"S": f"ACCOUNT#{ACCOUNT_ID}"}, "sk": {"S": "PENDING"}}
         self.dynamodb.delete_item(TableName=BACKUPS, Key=key)
+
+    def cancel(self, backup_id: str = OWN) -> None:
+        """End the running backup as the API does, before it stops the workflow and asks for the cleaning."""
+        backup = self.store.find(ACCOUNT_ID, backup_id)
+        assert backup is not None
+        self.store.finish(cancelled(backup, "Ann", self.now))
 
     def overtake(self) -> None:
         """An operator has closed the backup by hand, and another one runs."""

@@ -37,6 +37,12 @@ def _error_document(code: str) -> bytes:
     return f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>made up</Message></Error>".encode()
 
 
+def _refusal_of_each_key(code: str) -> bytes:
+    """DeleteObjects' answer when it was let in, but not to any of the objects."""
+    refusal = f"<Error><Key>any</Key><Code>{code}</Code><Message>made up</Message></Error>"
+    return f"<?xml version='1.0'?><DeleteResult>{refusal}</DeleteResult>".encode()
+
+
 @dataclass
 class _Fault:
     status: int
@@ -45,6 +51,7 @@ class _Fault:
     times: int
     carried_out: bool
     calls: int = 0
+    document: Callable[[str], bytes] = _error_document
 
     def is_due(self) -> bool:
         self.calls += 1
@@ -76,6 +83,12 @@ class Bucket:
         """Answer the operation with an error, without carrying it out, from the (after + 1)th call on."""
         self._faults[operation] = _Fault(status, code, after, times, carried_out=False)
 
+    def refuse_each_key(self, code: str) -> None:
+        """Answer DeleteObjects with 200 and an error for every key."""
+        self._faults["DeleteObjects"] = _Fault(
+            200, code, 0, 10**6, carried_out=False, document=_refusal_of_each_key
+        )
+
     def lose_answer(self, operation: str, *, status: int = 500, times: int = 10**6) -> None:
         """Carry the operation out, and answer it with an error all the same."""
         self._faults[operation] = _Fault(status, "InternalError", 0, times, carried_out=True)
@@ -99,7 +112,7 @@ class Bucket:
             botocore_stubber(event_name, request)
         if not fault.status:
             raise ReadTimeoutError(endpoint_url=request.url)
-        body = _Raw(_error_document(fault.code))
+        body = _Raw(fault.document(fault.code))
         return AWSResponse(request.url, fault.status, HTTPHeaders(), body)
 
     def _parsed(self, event_name: str, parsed: dict[str, Any], **_: Any) -> None:

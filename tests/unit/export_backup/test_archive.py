@@ -68,7 +68,7 @@ def staged(bucket: Bucket, contents: dict[str, list[bytes]]) -> list[Member]:
 
 
 def assemble_in(bucket: Bucket, members: list[Member]) -> Archive:
-    return assemble(bucket.s3, DESTINATION, members, MOMENT)
+    return assemble(bucket.s3, DESTINATION, members, MOMENT, lambda: None)
 
 
 def assert_holds(bucket: Bucket, archive: Archive, contents: dict[str, list[bytes]]) -> None:
@@ -239,6 +239,47 @@ def test_an_interrupt_leaves_nothing(bucket: Bucket) -> None:
     bucket.before("UploadPartCopy", interrupt)
     with pytest.raises(KeyboardInterrupt):
         assemble_in(bucket, members)
+    assert_nothing_is_left(bucket)
+
+
+# --- work that is no longer wanted -------------------------------------------------------------------
+
+
+class NotWanted(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("contents", "most"), [(SMALL, 1), (LARGE, 6)])
+def test_whether_it_is_still_wanted_is_asked_before_each_part_and_before_publishing(
+    bucket: Bucket, contents: dict[str, list[bytes]], most: int
+) -> None:
+    members = staged(bucket, contents)
+    seen: list[int] = []
+
+    def still_wanted() -> None:
+        seen.append(bucket.calls["UploadPart"] + bucket.calls["UploadPartCopy"])
+        assert not bucket.calls["PutObject"] + bucket.calls["CompleteMultipartUpload"]
+
+    assemble(bucket.s3, DESTINATION, members, MOMENT, still_wanted)
+    assert seen == list(range(most))
+
+
+@pytest.mark.parametrize(("contents", "asked"), [(SMALL, 1), *((LARGE, asked) for asked in range(1, 7))])
+def test_work_that_is_no_longer_wanted_ends_there_and_leaves_nothing(
+    bucket: Bucket, contents: dict[str, list[bytes]], asked: int
+) -> None:
+    members = staged(bucket, contents)
+    times = 0
+
+    def still_wanted() -> None:
+        nonlocal times
+        times += 1
+        if times == asked:
+            raise NotWanted
+
+    with pytest.raises(NotWanted):
+        assemble(bucket.s3, DESTINATION, members, MOMENT, still_wanted)
+    assert times == asked
     assert_nothing_is_left(bucket)
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.export_backup.progress import INTERVAL, Progress
+from functions.export_backup.progress import INTERVAL, OnceASecond
 from shared.store import Superseded
 
 START = datetime(2026, 11, 22, 10, 11, 12, tzinfo=UTC)
@@ -21,10 +21,10 @@ class Clock:
 
 
 def test_the_first_word_is_written_at_once() -> None:
-    written: list[tuple[int, datetime]] = []
-    progress = Progress(lambda records, now: written.append((records, now)), Clock())
-    progress.tell(3)
-    assert written == [(3, START)]
+    written: list[int] = []
+    tell = OnceASecond(written.append, Clock())
+    tell(3)
+    assert written == [3]
 
 
 @pytest.mark.parametrize(
@@ -33,36 +33,36 @@ def test_the_first_word_is_written_at_once() -> None:
 def test_the_next_word_is_written_a_second_later_and_not_before(later: timedelta, writes: int) -> None:
     clock = Clock()
     written: list[int] = []
-    progress = Progress(lambda records, _now: written.append(records), clock)
-    progress.tell(3)
+    tell = OnceASecond(written.append, clock)
+    tell(3)
     clock.now += later
-    progress.tell(8)
+    tell(8)
     assert written == [3, 8][:writes]
 
 
 def test_the_interval_counts_from_the_last_write() -> None:
     clock = Clock()
     written: list[timedelta] = []
-    progress = Progress(lambda _records, now: written.append(now - START), clock)
+    tell = OnceASecond(lambda: written.append(clock.now - START), clock)
     for _ in range(12):
-        progress.tell(1)
+        tell()
         clock.now += INTERVAL * 0.75
     assert written == [INTERVAL * 1.5 * number for number in range(6)]
 
 
 def test_a_thousand_words_within_a_second_are_one_write() -> None:
     written: list[int] = []
-    progress = Progress(lambda records, _now: written.append(records), Clock())
+    tell = OnceASecond(written.append, Clock())
     for records in range(1000):
-        progress.tell(records)
+        tell(records)
     assert written == [0]
 
 
 def test_who_is_no_longer_wanted_hears_it_on_every_word() -> None:
-    def write(_records: int, _now: datetime) -> None:
+    def write(_records: int) -> None:
         raise Superseded
 
-    progress = Progress(write, Clock())
+    tell = OnceASecond(write, Clock())
     for records in (1, 2):
         with pytest.raises(Superseded):
-            progress.tell(records)
+            tell(records)

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import babel
 import pytest
 
 from infra import package
-from infra.package import compile_bytecode, compiled_requirements, copy_sources, keep_services
+from infra.package import (
+    compile_bytecode,
+    compiled_requirements,
+    copy_sources,
+    keep_locales,
+    keep_services,
+    languages_of,
+)
+from shared.languages import Languages
 from tests.unit.infra.stack import ROOT, functions, package_of, written
 
 MAKEFILE = (ROOT / "infra" / "Makefile").read_text()
@@ -149,6 +159,56 @@ def test_a_service_that_botocore_does_not_know_stops_the_build_before_anything_i
     with pytest.raises(SystemExit, match="s4"):
         keep_services(data, {"dynamodb", "s4"})
     assert (data / "ec2").exists()
+
+
+def babel_in(place: Path) -> Path:
+    """Babel with the locales that a package of today's languages keeps of it."""
+    copy_sources("notify", place)
+    installed = Path(babel.__file__).parent
+    shutil.copytree(installed, place / "babel", ignore=shutil.ignore_patterns("__pycache__"))
+    keep_locales(place / "babel" / "locale-data", languages_of(place))
+    return place / "babel" / "locale-data"
+
+
+def test_of_the_worlds_locales_those_of_our_languages_are_kept(tmp_path: Path) -> None:
+    data = babel_in(tmp_path)
+    kept = {file.stem for file in data.glob("*.dat")}
+    assert {"root", "en", "en_GB", "en_US", "en_001", "nl", "nl_BE", "de_AT", "fr_CA", "es_419"} <= kept
+    assert {name.split("_")[0] for name in kept} == {"root", *Languages().codes}
+    size = sum(file.stat().st_size for file in data.iterdir())
+    assert size < 5 * 1024**2  # of 30; Lambda unpacks 250 MB at most, and cold starts feel each of them
+
+
+def test_every_kept_locale_loads_from_the_package_and_no_other_babel(tmp_path: Path) -> None:
+    babel_in(tmp_path)
+    code = (
+        "import babel, datetime\n"
+        "from babel import Locale, dates, localedata, numbers\n"
+        "at = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)\n"
+        "for name in localedata.locale_identifiers():\n"
+        "    locale = Locale.parse(name)\n"
+        "    print(name, dates.format_date(at, 'medium', locale=locale),\n"
+        "          numbers.format_decimal(1.5, '0.0', locale=locale), locale.text_direction, sep='|')\n"
+        "print(babel.__file__)\n"
+    )
+    # -S: no site-packages, so that what was left out is nowhere else.
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "PYTHONUTF8": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    *lines, where = run.stdout.splitlines()
+    assert where.startswith(str(tmp_path))
+    assert len(lines) > 200
+    assert "nl|22 nov 2026|1,5|ltr" in lines
+    assert "en_GB|22 Nov 2026|1.5|ltr" in lines
+
+
+def test_a_package_without_babel_has_no_locales_to_keep(tmp_path: Path) -> None:
+    keep_locales(tmp_path / "babel" / "locale-data", {"en"})
 
 
 def test_a_package_holds_its_function_and_shared_and_nothing_else_of_ours(tmp_path: Path) -> None:

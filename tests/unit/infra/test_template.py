@@ -33,6 +33,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 FUNCTIONS = ["RequestBackupFunction", "ExportBackupFunction", "NotifyFunction"]
 # X-Ray and log delivery know no resources.
 MAY_NAME_NO_RESOURCE = {"Trace", "DeliverLogs"}
+# What S3 has no smaller resource for than the bucket.
+BUCKETWIDE = {"s3:ListBucket", "s3:ListBucketMultipartUploads"}
 
 
 def findings(text: str) -> list[str]:
@@ -137,7 +139,7 @@ def test_every_star_in_the_template_says_why_on_its_line() -> None:
 def test_no_role_reaches_the_whole_bucket() -> None:
     for role, statement in statements():
         for action in listed(statement["Action"]):
-            if action.startswith("s3:") and action != "s3:ListBucket":
+            if action.startswith("s3:") and action not in BUCKETWIDE:
                 for resource in listed(statement["Resource"]):
                     assert re.fullmatch(
                         r"\$\{ArchiveBucket\.Arn\}/(staging|backups)/\*", resource["Fn::Sub"]
@@ -295,13 +297,23 @@ def api_body() -> dict[str, Any]:
     return body
 
 
-def test_every_route_but_the_description_wants_a_signed_in_user() -> None:
-    open_routes = []
-    for path, methods in api_body()["paths"].items():
-        for method, route in methods.items():
-            if route.get("security") != [{"Users": []}]:
-                open_routes.append((path, method))
-    assert open_routes == [("/openapi.yaml", "get")]
+def test_only_what_holds_nothing_of_an_account_is_open_to_anyone() -> None:
+    open_routes = {
+        (path, method)
+        for path, methods in api_body()["paths"].items()
+        for method, route in methods.items()
+        if route.get("security") != [{"Users": []}]
+    }
+    preflights = {(path, "options") for path in api_body()["paths"]}
+    assert open_routes == {("/", "get"), ("/page/{file}", "get"), ("/openapi.yaml", "get")} | preflights
+
+
+def test_a_preflight_is_answered_by_the_gateway_itself() -> None:
+    for methods in api_body()["paths"].values():
+        assert methods["options"]["x-amazon-apigateway-integration"]["type"] == "mock"
+
+
+def test_routes_that_hold_data_want_a_signed_in_user() -> None:
     users = api_body()["securityDefinitions"]["Users"]
     assert users["x-amazon-apigateway-authtype"] == "cognito_user_pools"
     assert len(users["x-amazon-apigateway-authorizer"]["providerARNs"]) == 1
@@ -317,6 +329,7 @@ def test_the_template_has_the_routes_that_the_function_knows() -> None:
         (method, re.sub(r"{\w+}", "{}", path))
         for path, methods in api_body()["paths"].items()
         for method in methods
+        if method != "options"
     }
     assert known == deployed
 

@@ -60,6 +60,11 @@ def test_the_mail_is_sent_once_and_the_workflow_is_told(world: World, function: 
     assert 3500 < int(link[1]) <= 3600  # less what went by since the session was opened
 
 
+def test_the_workflow_is_told_that_a_deleted_backup_needs_no_mail(world: World, function: Any) -> None:
+    world.deleted()
+    assert function.handler(EVENT, Context()) == {"mail": "void"}
+
+
 def test_silence_of_ses_is_not_filled_by_botocore(world: World, function: Any) -> None:
     world.ready()
     line = line_of(function)

@@ -129,6 +129,53 @@ def test_a_backup_that_runs_or_is_unknown_has_no_outcome_and_nothing_is_written(
     assert world.line.calls == 0
 
 
+@pytest.mark.parametrize("state", ["cancelled", "deleted"])
+def test_of_a_backup_that_somebody_has_ended_nothing_is_sent_and_nobody_retries(
+    world: World, log: io.StringIO, state: str
+) -> None:
+    getattr(world, state)()
+    before = world.dynamodb.scan(TableName="backups")["Items"]
+    assert world.give() == world.give() == "void"
+    assert world.dynamodb.scan(TableName="backups")["Items"] == before
+    assert world.line.calls == 0
+    assert f'"outcome":"{state}"' in log.getvalue()
+
+
+@pytest.mark.parametrize("fault", ["429 TooManyRequestsException", "lost", "killed before"])
+def test_a_file_that_is_deleted_while_its_mail_is_delayed_is_not_announced_any_more(
+    world: World, fault: str
+) -> None:
+    backup = world.ready()
+    world.line.faults = [fault]
+    with pytest.raises((MailDelayed, Killed)):
+        world.give()
+    world.store.delete(backup, by="Ann", now=world.now)
+    assert world.give() == "void"
+    world.now += PAST_CLAIM
+    assert world.give() == "void"
+    assert world.line.calls == 1
+
+
+def test_a_mail_that_was_sent_stays_on_record_when_the_file_is_deleted(world: World) -> None:
+    backup = world.ready()
+    world.give()
+    world.store.delete(backup, by="Ann", now=world.now)
+    assert world.give() == "void"
+    assert world.recorded() == "sent"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [("ready", "is ready"), ("failed", "could not be made"), ("cancelled", None), ("deleted", None)],
+)
+def test_each_way_to_end_has_its_own_mail_or_none(world: World, state: str, told: str | None) -> None:
+    getattr(world, state)()
+    world.give()
+    assert [simple(mail)["Subject"]["Data"] for mail in world.line.taken] == (
+        [f"Your ProofDesk backup {told}"] if told else []
+    )
+
+
 # --- SES says no, or nothing ---
 
 

@@ -1,9 +1,8 @@
-"""Addresses, names, sizes, moments and events, one value at a time."""
+"""Addresses, names and events, one value at a time."""
 
 from __future__ import annotations
 
 import unicodedata
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from functions.notify.address import plain_address
 from functions.notify.event import ForeignEvent, ended_backup
-from functions.notify.wording import LONGEST_NAME, moment, name_of, size
+from functions.notify.names import LONGEST_NAME, name_of
 
 BACKUP = "01JDA8Z4T0ABCDEFGHJKMNPQRS"
 
@@ -132,33 +131,6 @@ def test_no_name_holds_what_moves_or_breaks_lines(text: str) -> None:
     }
     assert shown == shown.strip()
     shown.encode("utf-8")
-
-
-@pytest.mark.parametrize(
-    ("count", "shown"),
-    [
-        (0, "0 bytes"),
-        (1, "1 byte"),
-        (1023, "1023 bytes"),
-        (1024, "1.0 KB"),
-        (142_950, "139.6 KB"),
-        (1024**2 - 1, "1.0 MB"),
-        (1024**2 - 52, "1023.9 KB"),
-        (1024**2, "1.0 MB"),
-        (1024**3 - 1, "1.0 GB"),
-        (5 * 1024**3 // 2, "2.5 GB"),
-        (1024**4, "1.0 TB"),
-        (5000 * 1024**4, "5000.0 TB"),
-    ],
-)
-def test_sizes_are_counted_in_1024s_with_one_decimal(count: int, shown: str) -> None:
-    assert size(count) == shown
-
-
-def test_moments_are_told_in_utc_and_say_so() -> None:
-    at = datetime(2026, 11, 22, 1, 2, 3, 999_999, tzinfo=timezone(timedelta(hours=5)))
-    assert moment(at) == "21 Nov 2026, 20:02:03 UTC"
-    assert moment(datetime(2026, 1, 2, tzinfo=UTC)) == "2 Jan 2026, 00:00:00 UTC"
 
 
 def test_the_workflows_event_names_an_ended_backup() -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from functions.notify.languages import Languages
 from functions.notify.notice import Notice
 from functions.notify.postbox import Postbox
 from shared.backup import Backup, Failure, Person, Reason, State, new_backup
+from shared.languages import Languages
 from shared.link import LinkSigner
 from shared.logs import get_logger
 from shared.store import BackupStore, failed
@@ -81,6 +81,16 @@ class World:
         backup = failed(self.pending(**person), Failure(reason), self.now)
         self.store.finish(backup)
         return backup
+
+    def cancelled(self) -> Backup:
+        backup = dataclasses.replace(
+            self.pending(), state=State.CANCELLED, finished_at=self.now, ended_by="Ann"
+        )
+        self.store.finish(backup)
+        return backup
+
+    def deleted(self) -> Backup:
+        return self.store.delete(self.ready(), by="Ann", now=self.now)
 
     def give(self) -> str:
         notice = Notice(

@@ -28,6 +28,8 @@ def untouched(world: ApiWorld, account: str) -> bool:
 
 # --- bodies ---
 
+BODIES = [("POST", "/backups"), ("PUT", "/settings")]
+
 NOT_READABLE = {
     "absent": None,
     "empty": "",
@@ -61,8 +63,9 @@ NOT_READABLE = {
 def test_a_body_that_is_no_json_object_is_400_and_nothing_happens(
     world: ApiWorld, account: str, body: str | None
 ) -> None:
-    answer = world.call("POST", "/backups", claims=claims_of(account), body=body, headers=JSON)
-    assert (answer.status, answer.problem) == (400, "malformed-request")
+    for method, path in BODIES:
+        answer = world.call(method, path, claims=claims_of(account), body=body, headers=JSON)
+        assert (answer.status, answer.problem) == (400, "malformed-request")
     assert not world.calls
     assert untouched(world, account)
 
@@ -234,7 +237,7 @@ NO_IDS = {
 }
 
 
-@pytest.mark.parametrize(("method", "rest"), [("GET", ""), ("POST", "/download-url")])
+@pytest.mark.parametrize(("method", "rest"), [("GET", ""), ("DELETE", ""), ("POST", "/download-url")])
 @pytest.mark.parametrize("text", NO_IDS.values(), ids=NO_IDS.keys())
 def test_what_is_no_id_is_404_without_a_call_to_aws(
     world: ApiWorld, account: str, text: str, method: str, rest: str
@@ -261,8 +264,11 @@ def test_another_account_s_id_is_answered_word_for_word_as_an_unknown_one(
     world.put_archive(world.table.ready(other).object_key)
     theirs = [world.table.failed(other), world.table.ready(other), world.table.pending(other)]
     unknown, malformed = "01JDA8Z4T0ZZZZZZZZZZZZZZZZ", "x"
-    for path in ("/backups/{}", "/backups/{}/download-url"):
-        method = "POST" if path.endswith("url") else "GET"
+    for method, path in (
+        ("GET", "/backups/{}"),
+        ("DELETE", "/backups/{}"),
+        ("POST", "/backups/{}/download-url"),
+    ):
         answers = {
             (answer.status, answer.text, tuple(sorted(answer.headers.items())))
             for backup_id in [*(one.id for one in theirs), unknown, malformed]
@@ -270,6 +276,19 @@ def test_another_account_s_id_is_answered_word_for_word_as_an_unknown_one(
         }
         assert len(answers) == 1
         assert next(iter(answers))[0] == 404
+
+
+@pytest.mark.parametrize(
+    "expect", ["", "x", "pending", "READY", "deleted", "running,ready", "\0", "0" * LONG]
+)
+def test_to_expect_what_no_one_sees_is_400_without_a_call_to_aws(
+    world: ApiWorld, account: str, expect: str
+) -> None:
+    backup_id = world.table.pending(account).id
+    world.table.line.mend()
+    answer = world.remove(account, backup_id, query={"expect": expect})
+    assert (answer.status, answer.problem) == (400, "malformed-request")
+    assert not world.calls
 
 
 @pytest.mark.parametrize("before", ["", "x", "PENDING", "01JDA8Z4T0ABCDEFGHJKMNPQRS~", "\0", "0" * LONG])
@@ -352,6 +371,7 @@ def test_no_claims_make_a_500(world: ApiWorld, account: str, other: dict[str, An
 def test_no_claims_of_other_tokens_get_in(world: ApiWorld, claims: dict[str, Any] | None) -> None:
     world.begin_anew()
     for method, path in [("GET", "/backups"), ("POST", "/backups"), ("GET", "/backups/x"),
-                         ("POST", "/backups/x/download-url")]:  # fmt: skip
+                         ("POST", "/backups/x/download-url"), ("DELETE", "/backups/x"),
+                         ("PUT", "/settings")]:  # fmt: skip
         assert world.call(method, path, claims=claims, body="{}").status == 401
     assert not world.calls

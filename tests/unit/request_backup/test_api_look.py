@@ -12,9 +12,10 @@ import pytest
 import requests
 
 from shared.backup import Failure, MailState, Reason, State
+from shared.encodings import ENCODING_NAMES
 from shared.link import end_of
 from shared.moments import from_text, to_text
-from tests.unit.request_backup.api_world import ROLE, ApiWorld, claims_of
+from tests.unit.request_backup.api_world import ROLE, SALES, Answer, ApiWorld, claims_of
 from tests.unit.shared.backups_table import next_account_id
 
 NOBODY: dict[str, str | None] = {"cognito:groups": None}
@@ -26,12 +27,23 @@ def tab_of(world: ApiWorld, account: str, **claims: str | None) -> Any:
     return answer.body
 
 
+def told_by(refusal: Answer) -> dict[str, object]:
+    """What the tab says of a refusal in advance: all but what only HTTP needs."""
+    return {name: value for name, value in refusal.body.items() if name not in {"title", "status"}}
+
+
 # --- the tab ---
 
 
 def test_an_account_that_asked_for_nothing_has_no_backups_and_may_ask(world: ApiWorld, account: str) -> None:
     assert tab_of(world, account) == {
-        "account": {"id": account, "name": "Acme", "encoding": "windows-1252"},
+        "account": {
+            "id": account,
+            "name": "Acme",
+            "encoding": "windows-1252",
+            "encodings": list(ENCODING_NAMES),
+        },
+        "may_manage": True,
         "may_request": True,
         "why_not": None,
         "running": None,
@@ -146,17 +158,52 @@ def test_the_tab_says_why_a_request_would_be_refused_in_the_refusal_s_own_words(
     tab = tab_of(world, account, **claims)
     refusal = world.request(account, claims=claims_of(account, **claims))
     assert refusal.problem == problem
-    assert tab["may_request"] is False
-    assert tab["why_not"] == {"type": refusal.body["type"], "detail": refusal.body["detail"]}
+    assert (tab["may_manage"], tab["may_request"]) == (False, False)
+    assert tab["why_not"] == told_by(refusal)
+    assert tab["why_not"].get("contact") == (SALES if problem == "plan-without-backups" else None)
 
 
 def test_the_tab_says_the_same_of_a_running_backup_as_the_refusal(world: ApiWorld, account: str) -> None:
     world.request(account)
     refusal = world.request(account)
-    assert tab_of(world, account)["why_not"] == {
-        "type": refusal.body["type"],
-        "detail": refusal.body["detail"],
-    }
+    tab = tab_of(world, account)
+    assert tab["why_not"] == told_by(refusal)
+    assert tab["why_not"]["running"]["id"] == tab["running"]["id"]
+    assert tab["may_manage"] is True
+
+
+def test_one_that_has_not_begun_is_said_to_be_requested_not_to_run(world: ApiWorld, account: str) -> None:
+    backup = world.table.pending(account)
+    at = to_text(backup.requested_at)
+    assert tab_of(world, account)["why_not"]["detail"] == f"Backup {backup.id} was requested at {at}."
+    world.store.begin(account, backup.id, units=1, now=world.table.now)
+    assert f"has been running since {at}." in tab_of(world, account)["why_not"]["detail"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "deleted"])
+def test_who_ended_a_backup_and_when_is_shown_to_everyone(world: ApiWorld, account: str, how: str) -> None:
+    backup = world.table.pending(account) if how == "cancelled" else world.table.ready(account)
+    world.table.now += timedelta(hours=1)
+    world.remove(account, backup.id, claims=claims_of(account, name="Bob"))
+    tab = tab_of(world, account, **NOBODY)
+    (shown,) = tab["history"]
+    assert (shown["state"], shown["ended_by"]) == (how, {"name": "Bob"})
+    assert shown[f"{how}_at"] == to_text(world.table.now)
+    assert shown["requested_by"] == {"name": "Ann"}
+    assert (tab["running"], tab["last_ready"]) == (None, None)
+    assert {"cancelled_at", "deleted_at"} & set(shown) == {f"{how}_at"}
+
+
+def test_a_deleted_backup_still_shows_what_it_was_and_a_cancelled_one_never_was_a_file(
+    world: ApiWorld, account: str
+) -> None:
+    ready = world.table.ready(account)
+    before = world.get(account, f"/backups/{ready.id}").body
+    after = world.remove(account, ready.id).body
+    for name in ("created_at", "expires_at", "file", "progress", "requested_at"):
+        assert after[name] == before[name]
+    cancelled = world.remove(account, world.table.pending(account).id).body
+    assert not {"created_at", "expires_at", "file", "failed_at", "failure"} & set(cancelled)
 
 
 def test_every_user_of_the_account_may_look_but_none_of_an_unknown_one(world: ApiWorld, account: str) -> None:
@@ -207,7 +254,7 @@ def test_a_look_at_the_tab_costs_few_calls(world: ApiWorld, account: str) -> Non
         world.table.ready(account)
     world.table.line.mend()
     tab_of(world, account)
-    assert world.calls["GetItem"] <= 2
+    assert world.calls["GetItem"] <= 3
     assert world.calls["Query"] <= 2
 
 
@@ -282,6 +329,18 @@ def test_a_backup_that_is_being_made_has_no_link_yet(world: ApiWorld, account: s
     assert world.calls["AssumeRole"] == 0
 
 
+def test_a_deleted_backup_is_gone_and_a_cancelled_one_never_has_a_link(world: ApiWorld, account: str) -> None:
+    ready, pending = world.table.ready(account), world.table.pending(account)
+    for backup in (ready, pending):
+        world.remove(account, backup.id)
+        world.put_archive(backup.object_key)  # as if something had written it once more
+    answer = world.download(account, ready.id)
+    assert (answer.status, answer.problem) == (410, "file-gone")
+    answer = world.download(account, pending.id)
+    assert (answer.status, answer.problem, answer.body["state"]) == (409, "not-ready", "cancelled")
+    assert world.calls["AssumeRole"] == 0
+
+
 def test_a_failed_backup_never_has_a_link(world: ApiWorld, account: str) -> None:
     answer = world.download(account, world.table.failed(account).id)
     assert (answer.status, answer.problem) == (409, "not-ready")
@@ -338,7 +397,7 @@ def test_one_backup_is_found_without_a_query(world: ApiWorld, account: str) -> N
     ready = world.table.ready(account)
     world.table.line.mend()
     assert world.get(account, f"/backups/{ready.id}").status == 200
-    assert world.calls == {"GetItem": 2}
+    assert world.calls == {"GetItem": 3}
 
 
 def test_the_description_is_for_everyone_and_costs_no_call(world: ApiWorld) -> None:

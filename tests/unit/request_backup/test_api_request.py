@@ -33,7 +33,7 @@ def test_a_request_is_accepted_recorded_and_started(world: ApiWorld, account: st
         "encoding": "windows-1252",
         "progress": {"units": None, "units_done": 0, "records": 0},
     }
-    assert world.calls == {"GetItem": 1, "PutItem": 1, "StartExecution": 1}
+    assert world.calls == {"GetItem": 2, "PutItem": 1, "StartExecution": 1}
     assert world.executions(backup_id) == [{"account_id": account, "backup_id": backup_id}]
     running = world.store.running(account)
     assert running is not None

@@ -16,7 +16,7 @@ from tests.unit.request_backup.api_world import (
     ADDRESS,
     ADMINS,
     BUCKET,
-    CLIENT,
+    EXPORT_FUNCTION,
     ROLE,
     SALES,
     TABLE,
@@ -34,10 +34,13 @@ def imported(monkeypatch: pytest.MonkeyPatch, world: ApiWorld, **other: str | No
         "BUCKET_NAME": BUCKET,
         "STATE_MACHINE_ARN": world.machine,
         "DOWNLOAD_ROLE_ARN": ROLE,
-        "APP_CLIENT_ID": CLIENT,
+        "PRODUCT_NAME": "Northwind",
+        "TAB_ORIGIN": "",
+        "FRAME_ANCESTORS": "'none'",
         "ADMIN_GROUP": ADMINS,
         "SALES_CONTACT": SALES,
         "HISTORY_DAYS": "730",
+        "EXPORT_FUNCTION_NAME": EXPORT_FUNCTION,
     }
     for name, value in (environment | other).items():
         if value is None:
@@ -70,7 +73,9 @@ def test_botocore_s_patience_ends_before_api_gateway_s(
     assert longest < 29
 
 
-@pytest.mark.parametrize("name", ["TABLE_NAME", "APP_CLIENT_ID", "HISTORY_DAYS", "ADMIN_GROUP"])
+@pytest.mark.parametrize(
+    "name", ["TABLE_NAME", "PRODUCT_NAME", "HISTORY_DAYS", "ADMIN_GROUP", "EXPORT_FUNCTION_NAME"]
+)
 def test_a_missing_setting_is_named_at_start(
     world: ApiWorld, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -1,9 +1,9 @@
-"""Starting an execution: exactly one, and an honest word on whether there is one."""
+"""Starting an execution: exactly one, and an honest word on whether there is one; and stopping it."""
 
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError, ReadTimeoutError
 
 from functions.request_backup.workflow import Start, Workflow
 from tests.unit.request_backup.api_world import ApiWorld
@@ -95,3 +95,50 @@ def test_a_call_that_never_left_is_open(world: ApiWorld, workflow: Workflow, acc
 
     world.lines["sfn"].before("StartExecution", no_credentials)
     assert workflow.start(world.table.backup(account)) is Start.UNCLEAR
+
+
+# --- stopping ---
+
+
+def test_the_backup_s_own_execution_is_stopped_and_no_other(
+    world: ApiWorld, workflow: Workflow, account: str
+) -> None:
+    mine, other = world.table.backup(account), world.table.backup(account)
+    workflow.start(mine)
+    workflow.start(other)
+    workflow.stop(mine)
+    assert (world.status_of(mine.id), world.status_of(other.id)) == ("ABORTED", "RUNNING")
+
+
+def test_an_execution_that_never_was_is_as_good_as_stopped(
+    world: ApiWorld, workflow: Workflow, account: str
+) -> None:
+    workflow.stop(world.table.backup(account))
+    assert world.calls == {"StopExecution": 1}
+
+
+def test_stopping_again_does_no_harm(world: ApiWorld, workflow: Workflow, account: str) -> None:
+    backup = world.table.backup(account)
+    workflow.start(backup)
+    for _ in range(2):
+        workflow.stop(backup)
+    assert world.status_of(backup.id) == "ABORTED"
+
+
+@pytest.mark.parametrize(
+    "fault", [(400, "ThrottlingException"), (400, "AccessDeniedException"), (400, "InvalidArn")]
+)
+def test_a_stop_that_was_refused_is_not_taken_for_done(
+    world: ApiWorld, workflow: Workflow, account: str, fault: tuple[int, str]
+) -> None:
+    world.lines["sfn"].refuse("StopExecution", *fault)
+    with pytest.raises(ClientError):
+        workflow.stop(world.table.backup(account))
+
+
+def test_a_stop_that_nobody_answered_is_not_taken_for_done(
+    world: ApiWorld, workflow: Workflow, account: str
+) -> None:
+    world.lines["sfn"].cut("StopExecution")
+    with pytest.raises(ReadTimeoutError):
+        workflow.stop(world.table.backup(account))

@@ -71,6 +71,8 @@ backups = st.builds(
     records=st.none() | counts,
     replaced=st.none() | counts,
     mail=st.none() | st.sampled_from(MailState),
+    ended_by=st.none() | texts,
+    deleted_at=st.none() | moments,
 )
 
 
@@ -84,6 +86,12 @@ def test_whatever_a_backup_holds_comes_back_from_dynamodb_s_values(backup: Backu
 @given(backups)
 def test_a_record_holds_no_key_that_the_table_needs_for_itself(backup: Backup) -> None:
     assert not {"pk", "sk", "ttl", "lease_until", "mail_claimed_at"} & set(to_record(backup))
+
+
+def test_a_record_from_before_backups_could_be_cancelled_or_deleted_is_read() -> None:
+    record = to_record(made())
+    assert not {"ended_by", "deleted_at"} & set(record)
+    assert (from_record(record).ended_by, from_record(record).deleted_at) == (None, None)
 
 
 def test_a_record_of_a_newer_version_is_refused_and_its_values_are_not_told() -> None:
@@ -133,7 +141,7 @@ def test_a_ready_backup_expires_at_the_promised_second(seconds: int, state: Stat
     assert ready.state_at(NOW + timedelta(seconds=seconds)) is state
 
 
-@pytest.mark.parametrize("state", [State.PENDING, State.RUNNING, State.FAILED])
+@pytest.mark.parametrize("state", sorted(set(State) - {State.READY}))
 def test_only_what_was_ready_expires(state: State) -> None:
     backup = dataclasses.replace(made(), state=state, expires_at=NOW)
     assert backup.state_at(NOW + timedelta(days=1)) is state

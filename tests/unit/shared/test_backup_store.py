@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from shared.aws_errors import may_pass
 from shared.backup import LEASE, Backup, Failure, MailState, Reason, State, UnknownFormat
 from shared.moments import to_text
-from shared.store import MAIL_CLAIM, AlreadyRunning, BackupStore, Superseded, failed
+from shared.store import MAIL_CLAIM, AlreadyRunning, BackupStore, Superseded, cancelled, failed
 from tests.unit.shared.backups_table import TABLE, BackupsTable, next_backup_id
 
 THROTTLED = (400, "ProvisionedThroughputExceededException")
@@ -35,6 +35,43 @@ def test_an_account_without_a_chosen_encoding_has_utf_8(table: BackupsTable, acc
     settings = table.store.settings(account)
     assert settings is not None
     assert (settings.encoding, settings.plan, settings.name) == ("utf-8", "Enterprise", "")
+
+
+def encoding_of(table: BackupsTable, account: str) -> str:
+    settings = table.store.settings(account)
+    assert settings is not None
+    return settings.encoding
+
+
+def test_the_encoding_that_the_account_chose_counts_whatever_the_product_says_since(
+    table: BackupsTable, account: str
+) -> None:
+    table.set_account(account, encoding="big5")
+    assert encoding_of(table, account) == "big5"
+    for chosen in ("utf-16", "shift_jis"):
+        table.store.choose_encoding(account, chosen)
+        assert encoding_of(table, account) == chosen
+    table.set_account(account, encoding="big5", name="Acme Ltd", plan="Unlimited")
+    settings = table.store.settings(account)
+    assert settings is not None
+    assert (settings.encoding, settings.name, settings.plan) == ("shift_jis", "Acme Ltd", "Unlimited")
+
+
+def test_a_choice_is_that_account_s_alone_and_makes_no_account(table: BackupsTable, account: str) -> None:
+    table.set_account(account + "0", encoding="big5")
+    table.store.choose_encoding(account, "utf-16")
+    assert encoding_of(table, account + "0") == "big5"
+    assert table.store.settings(account) is None
+
+
+def test_a_choice_changes_neither_a_running_backup_nor_the_history(table: BackupsTable, account: str) -> None:
+    table.ready(account)
+    table.pending(account)
+    before = table.records(account)
+    table.store.choose_encoding(account, "utf-16")
+    after = table.records(account)
+    assert after.pop("PREFERENCES")["encoding"] == {"S": "utf-16"}
+    assert after == before
 
 
 # --- the lock ---
@@ -93,6 +130,7 @@ def writes_of(store: BackupStore, backup: Backup, now: Any) -> list[Any]:
         lambda: store.advance(backup.account_id, backup.id, unit=0, records=5, now=now, done=True),
         lambda: store.note_failure(backup.account_id, backup.id, Failure(Reason.INTERNAL)),
         lambda: store.finish(failed(backup, Failure(Reason.INTERNAL), now)),
+        lambda: store.finish(cancelled(backup, "Bob", now)),
     ]
 
 
@@ -104,6 +142,22 @@ def test_a_run_that_was_overtaken_writes_nothing_any_more(table: BackupsTable, a
         with pytest.raises(Superseded):
             write()
     assert table.records(account) == before
+
+
+def test_a_run_that_was_cancelled_writes_nothing_any_more(table: BackupsTable, account: str) -> None:
+    backup = table.pending(account)
+    table.store.begin(account, backup.id, units=2, now=table.now)
+    table.store.finish(cancelled(backup, "Bob", table.now))
+    before = table.records(account)
+    still_at_it = [*writes_of(table.store, backup, table.now)[:5], lambda: finish_well(table, backup)]
+    for write in still_at_it:
+        with pytest.raises(Superseded):
+            write()
+    assert table.records(account) == before
+
+
+def finish_well(table: BackupsTable, backup: Backup) -> None:
+    table.store.finish(table.ended_well(backup))
 
 
 def test_a_run_that_has_ended_is_not_brought_back_to_life(table: BackupsTable, account: str) -> None:
@@ -290,6 +344,108 @@ def test_only_a_backup_that_says_when_it_ended_can_be_finished(table: BackupsTab
         table.store.finish(table.pending(account))
 
 
+# --- cancelled ---
+
+
+def test_a_cancelled_backup_says_who_and_when_and_the_account_is_free(
+    table: BackupsTable, account: str
+) -> None:
+    pending = table.pending(account)
+    later = table.now + hours(1)
+    table.store.finish(cancelled(pending, "Bob", later))
+    found = table.store.find(account, pending.id)
+    assert found == dataclasses.replace(pending, state=State.CANCELLED, ended_by="Bob", finished_at=later)
+    assert table.store.running(account) is None
+    assert table.store.last_ready(account, later) is None
+    table.pending(account)
+
+
+def test_cancelling_again_keeps_the_first_name_and_cancelling_what_is_ready_is_too_late(
+    table: BackupsTable, account: str
+) -> None:
+    backup = table.pending(account)
+    table.store.finish(cancelled(backup, "Bob", table.now))
+    table.store.finish(cancelled(backup, "Eve", table.now + hours(1)))
+    found = table.store.find(account, backup.id)
+    assert found is not None
+    assert (found.ended_by, found.finished_at) == ("Bob", table.now)
+    ready = table.ready(account)
+    with pytest.raises(Superseded):
+        table.store.finish(cancelled(ready, "Bob", table.now))
+    assert table.store.find(account, ready.id) == ready
+
+
+# --- deleted ---
+
+
+def test_a_deleted_backup_keeps_what_it_was_and_says_who_and_when(table: BackupsTable, account: str) -> None:
+    ready = table.ready(account)
+    table.store.claim_mail(account, ready.id, table.now)
+    table.store.mark_mail(account, ready.id, MailState.SENT)
+    later = table.now + hours(1)
+    before = table.records(account)[f"BACKUP#{ready.id}"]
+    deleted = table.store.delete(ready, by="Bob", now=later)
+    assert deleted == dataclasses.replace(
+        ready, state=State.DELETED, ended_by="Bob", deleted_at=later, mail=MailState.SENT
+    )
+    assert table.store.find(account, ready.id) == deleted
+    assert table.records(account)[f"BACKUP#{ready.id}"]["ttl"] == before["ttl"]
+    assert [one.state for one in table.store.history(account, limit=5)] == [State.DELETED]
+
+
+def test_deleting_again_changes_nothing_and_tells_the_first(table: BackupsTable, account: str) -> None:
+    ready = table.ready(account)
+    first = table.store.delete(ready, by="Bob", now=table.now)
+    before = table.records(account)
+    assert table.store.delete(ready, by="Eve", now=table.now + hours(1)) == first
+    assert table.records(account) == before
+
+
+def test_deleting_is_done_although_the_answer_was_lost(table: BackupsTable, account: str) -> None:
+    ready = table.ready(account)
+    table.line.lose_answer("UpdateItem", times=1)
+    deleted = table.store.delete(ready, by="Bob", now=table.now)
+    assert table.line.calls["UpdateItem"] == 2
+    assert (deleted.state, deleted.ended_by) == (State.DELETED, "Bob")
+
+
+def test_an_expired_backup_can_be_deleted_and_is_then_no_longer_expired(
+    table: BackupsTable, account: str
+) -> None:
+    ready = table.ready(account, days=1)
+    later = table.now + timedelta(days=2)
+    assert ready.state_at(later) is State.EXPIRED
+    assert table.store.delete(ready, by="Bob", now=later).state_at(later) is State.DELETED
+
+
+def test_only_what_was_ready_is_deleted(table: BackupsTable, account: str) -> None:
+    lost, ended = table.failed(account), cancelled(table.pending(account), "Bob", table.now)
+    table.store.finish(ended)
+    running, never_was = table.pending(account), table.backup(account)
+    before = table.records(account)
+    for backup in (lost, ended, running, never_was):
+        with pytest.raises(Superseded):
+            table.store.delete(backup, by="Bob", now=table.now)
+    assert table.records(account) == before
+
+
+def test_a_throttled_deletion_changes_nothing_and_may_be_repeated(table: BackupsTable, account: str) -> None:
+    ready = table.ready(account)
+    table.line.refuse("UpdateItem", *THROTTLED)
+    with pytest.raises(ClientError) as refused:
+        table.store.delete(ready, by="Bob", now=table.now)
+    assert may_pass(refused.value)
+    table.line.mend()
+    assert table.store.find(account, ready.id) == ready
+    assert table.store.delete(ready, by="Bob", now=table.now).state is State.DELETED
+
+
+def test_the_last_ready_one_is_the_one_before_a_deleted_one(table: BackupsTable, account: str) -> None:
+    wanted, ready = table.ready(account), table.ready(account)
+    table.store.delete(ready, by="Bob", now=table.now)
+    assert table.store.last_ready(account, table.now) == wanted
+
+
 # --- looking ---
 
 
@@ -356,6 +512,18 @@ def test_the_last_ready_one_is_behind_failed_expired_and_running_ones(
     assert table.store.last_ready(account, table.now + timedelta(days=2)) == wanted
     assert table.store.last_ready(account, ends - timedelta(seconds=1)) == wanted
     assert table.store.last_ready(account, ends) is None
+
+
+def test_nobody_waits_for_a_ready_one_that_is_far_down(
+    table: BackupsTable, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.store.LOOKED_THROUGH", 3)
+    wanted = table.ready(account)
+    for _ in range(2):
+        table.failed(account)
+    assert table.store.last_ready(account, table.now) == wanted
+    table.failed(account)
+    assert table.store.last_ready(account, table.now) is None
 
 
 def test_a_record_of_a_newer_version_is_refused(table: BackupsTable, account: str) -> None:

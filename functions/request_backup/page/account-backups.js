@@ -1,0 +1,255 @@
+// <account-backups api="https://…/v1" backup="01J…">: the Backups tab, for any settings page.
+//
+//   element.token = async ({ fresh }) => "an ID token"; throw to say that nobody is signed in any more.
+//   `backup` (may be left out) points at one backup, as the links in e-mails do.
+//   Events: "session-ended"; "sign-in" when its user asks for that; "words" (detail: Forms) and "wordless".
+
+import { render } from "./lit-html.js";
+import { Api, Problem, SessionEnded, Unreachable, words } from "./api.js";
+import { claimsOf } from "./claims.js";
+import { Forms } from "./forms.js";
+import { Progress } from "./progress.js";
+import { endOf } from "./states.js";
+import { tab } from "./tab.js";
+import { Watch } from "./watch.js";
+
+const STYLE = new URL("account-backups.css", import.meta.url).href;
+const ANNOUNCED_STEP = 0.25; // a screen reader hears each quarter, not each record
+
+class AccountBackups extends HTMLElement {
+  token = async () => {
+    throw new SessionEnded();
+  };
+
+  #root = this.attachShadow({ mode: "open" });
+  #watch = new Watch(() => this.#refresh());
+  #api;
+  #forms = null;
+  #progress = new Progress();
+  #asked = 0;
+  #announced = "";
+  #state = {
+    overview: null, // as GET /backups answers
+    older: [], // further pages of the history
+    next: null, // the query for the page after those
+    trouble: null, // "unreachable", "ended", or a refusal's slug: why nothing fresh is shown
+    heardAt: null,
+    busy: null, // what the user waits for
+    notice: null, // { kind: "done" | "problem", text }: how that went
+    asking: null, // { what: "cancel" | "delete", backup }: an open question
+    editing: false, // the encoding
+    pointed: null, // { id, backup }: what the address names; backup null where there is none
+    said: "", // to screen readers
+  };
+
+  async connectedCallback() {
+    this.#api = new Api(this.getAttribute("api") ?? ".", (wish) => this.#token(wish));
+    this.#watch.start();
+    await this.#refresh();
+  }
+
+  disconnectedCallback() {
+    this.#watch.stop();
+  }
+
+  async #token(wish) {
+    try {
+      return await this.token(wish);
+    } catch (error) {
+      throw error instanceof Unreachable ? error : new SessionEnded();
+    }
+  }
+
+  /** Ask for everything that is shown. Answers that come after a later one are thrown away. */
+  async #refresh() {
+    const asked = ++this.#asked;
+    try {
+      await this.#learnWords();
+      const overview = await this.#api.overview();
+      if (asked !== this.#asked) {
+        return;
+      }
+      this.#take(overview);
+      await this.#findPointed();
+      this.#show({ trouble: null, heardAt: new Date().toISOString() });
+    } catch (error) {
+      if (asked === this.#asked) {
+        this.#fail(error);
+      }
+    }
+    const { trouble, overview } = this.#state;
+    if (trouble !== "ended") {
+      this.#watch.again(trouble === "unreachable" || Boolean(overview?.running));
+    }
+  }
+
+  async #learnWords() {
+    if (this.#forms) {
+      return;
+    }
+    const { locale } = claimsOf(await this.#token({ fresh: false }));
+    const learnt = await words(this.#api.address, locale);
+    this.#forms = new Forms(learnt);
+    this.lang = learnt.language;
+    this.dispatchEvent(new CustomEvent("words", { detail: this.#forms }));
+  }
+
+  #take(overview) {
+    const before = this.#state.overview;
+    this.#progress.take(overview);
+    this.#state.overview = overview;
+    if (this.#state.older.length === 0) {
+      this.#state.next = overview.next;
+    }
+    this.#announce(before, overview);
+  }
+
+  #announce(before, overview) {
+    const forms = this.#forms;
+    const { running } = overview;
+    let said = "";
+    if (running) {
+      const share = this.#progress.share ?? 0;
+      const step = Math.floor(share / ANNOUNCED_STEP) * ANNOUNCED_STEP;
+      said = forms.say(`state.${running.state}`) + (step ? ` ${forms.percent(step)}` : "");
+    } else if (before?.running) {
+      const ended = overview.history.find((backup) => backup.id === before.running.id);
+      said = ended ? endOf(ended, forms) : "";
+    }
+    if (said && said !== this.#announced) {
+      this.#announced = said;
+      this.#state.said = said;
+    }
+  }
+
+  /** The backup that the address points at, wherever in the history it is. */
+  async #findPointed() {
+    const id = this.getAttribute("backup");
+    if (!id || (this.#state.pointed && this.#state.pointed.backup === null)) {
+      return;
+    }
+    const { overview, older } = this.#state;
+    const listed = [overview.running, ...overview.history, ...older].find((backup) => backup?.id === id);
+    try {
+      this.#state.pointed = { id, backup: listed ?? (await this.#api.backup(id)) };
+    } catch (error) {
+      if (!(error instanceof Problem)) {
+        throw error;
+      }
+      this.#state.pointed = { id, backup: null };
+    }
+  }
+
+  #fail(error) {
+    if (error instanceof SessionEnded) {
+      this.#watch.stop();
+      this.#show({ trouble: "ended", asking: null });
+      this.dispatchEvent(new CustomEvent("session-ended"));
+    } else if (error instanceof Unreachable) {
+      this.#show({ trouble: "unreachable" });
+    } else if (error instanceof Problem) {
+      this.#show({ trouble: error.slug });
+    } else {
+      throw error;
+    }
+  }
+
+  // --- what the user can do; each ends in one notice ---
+
+  async #do(busy, work) {
+    if (this.#state.busy) {
+      return;
+    }
+    this.#show({ busy, notice: null, asking: null });
+    let notice = null;
+    try {
+      const done = await work();
+      notice = done ? { kind: "done", text: done } : null;
+    } catch (error) {
+      notice = this.#noticeOf(error);
+    }
+    this.#show({ busy: null, notice });
+    if (this.#state.trouble !== "ended") {
+      await this.#refresh();
+    }
+  }
+
+  #noticeOf(error) {
+    if (error instanceof SessionEnded) {
+      this.#fail(error);
+      return null;
+    }
+    if (error instanceof Unreachable || error instanceof Problem) {
+      return { kind: "problem", text: this.#forms.problem(error.slug ?? "unreachable") };
+    }
+    throw error;
+  }
+
+  #actions = {
+    request: () => this.#do("request", () => this.#api.request().then(() => null)),
+    download: (backup) =>
+      this.#do(`download ${backup.id}`, async () => {
+        const { url } = await this.#api.link(backup.id);
+        location.assign(url); // an attachment: the page stays
+        return this.#forms.say("done.download");
+      }),
+    ask: (what, backup) => this.#show({ asking: { what, backup } }),
+    keep: () => this.#show({ asking: null }),
+    cancel: (backup) =>
+      this.#do("cancel", async () => {
+        await this.#api.end(backup.id, "running");
+        return this.#forms.say("done.cancel");
+      }),
+    delete: (backup) =>
+      this.#do("delete", async () => {
+        const deleted = await this.#api.end(backup.id, "ready");
+        const older = this.#state.older.map((other) => (other.id === deleted.id ? deleted : other));
+        this.#show({ older });
+        return this.#forms.say("done.delete");
+      }),
+    edit: () => this.#show({ editing: true, notice: null }),
+    leave: () => this.#show({ editing: false }),
+    choose: (encoding) =>
+      this.#do("choose", async () => {
+        await this.#api.choose(encoding);
+        this.#show({ editing: false });
+        return this.#forms.say("done.choose");
+      }),
+    older: () =>
+      this.#do("older", async () => {
+        const page = await this.#api.overview(new URLSearchParams(this.#state.next).get("before"));
+        this.#show({ older: [...this.#state.older, ...page.history], next: page.next });
+      }),
+    retry: () => this.#refresh(),
+    signIn: () => this.dispatchEvent(new CustomEvent("sign-in")),
+  };
+
+  // --- what is shown ---
+
+  #show(changes) {
+    Object.assign(this.#state, changes);
+    if (!this.#forms) {
+      // No words could be fetched: whoever embeds the element says it in its own.
+      this.dispatchEvent(new CustomEvent("wordless"));
+      return;
+    }
+    const focused = this.#root.activeElement;
+    render(tab(this.#state, this.#progress, this.#forms, this.#actions, STYLE), this.#root);
+    this.#openQuestion();
+    if (focused && !focused.isConnected) {
+      // What had the focus is gone: the reader goes on where it was, not at the top of the page.
+      this.#root.querySelector("#state")?.focus();
+    }
+  }
+
+  #openQuestion() {
+    const dialog = this.#root.querySelector("dialog");
+    if (this.#state.asking && !dialog.open) {
+      dialog.showModal();
+    } else if (!this.#state.asking && dialog.open) {
+      dialog.close();
+    }
+  }
+}
+
+customElements.define("account-backups", AccountBackups);
