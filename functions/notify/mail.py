@@ -98,7 +98,7 @@ def ready_mail(backup: Backup, link: Link, language: Language, *, product: str, 
         Button(Sentence(language.says("mail.ready.download"), {"size": size}), link.url),
         Sentence(language.says("mail.ready.link_ends"), {"link_ends": forms.moment(link.ends_at)}),
         Sentence(language.says("mail.ready.fresh_link"), {"deleted": deleted}),
-        Anchor(Sentence(language.says("mail.tab")), tab_url),
+        Anchor(Sentence(language.says("mail.tab")), _at(tab_url, backup)),
         Footer(Sentence(language.says("mail.footer"), names)),
     ]
     subject = Sentence(language.says("mail.ready.subject"), names)
@@ -118,7 +118,7 @@ def failure_mail(backup: Backup, language: Language, *, product: str, tab_url: s
         Sentence(language.says("mail.failure.opening"), names),
         Sentence(language.says("mail.failure.happened"), why),
         Sentence(language.says("mail.failure.comfort")),
-        Button(Sentence(language.says("mail.tab")), tab_url),
+        Button(Sentence(language.says("mail.tab")), _at(tab_url, backup)),
         _facts(language, requested=forms.moment(backup.requested_at), reference=backup.id),
         Footer(Sentence(language.says("mail.footer"), names)),
     ]
@@ -135,3 +135,8 @@ def _facts(language: Language, **values: str) -> Facts:
     return Facts(
         [Sentence(language.says(f"mail.facts.{key}"), {"value": value}) for key, value in values.items()]
     )
+
+
+def _at(tab_url: str, backup: Backup) -> str:
+    """The tab's address, pointing at this backup."""
+    return f"{tab_url}{'&' if '?' in tab_url else '?'}backup={backup.id}"

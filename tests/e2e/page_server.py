@@ -54,11 +54,11 @@ def serving(
     comments: int,
     *,
     text: Callable[[int], str] = comment_text,
-    before_page: Callable[[int], object] = lambda _first: None,
+    before: Callable[[dict[str, Any]], object] = lambda _call: None,
 ) -> Iterator[str]:
     """The address of a DynamoDB whose source table has one proof with so many comments, in any account.
 
-    `before_page` is called with the number of the first comment of a page, before that page is answered.
+    `before` is told each call, as DynamoDB's protocol has it, before it is answered or sent on.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -67,8 +67,9 @@ def serving(
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             call = json.loads(body)
+            before(call)
             if self.headers["X-Amz-Target"].endswith(".Query") and call["TableName"] == source_table:
-                self._answer(200, json.dumps(page(call, comments, text, before_page)).encode())
+                self._answer(200, json.dumps(page(call, comments, text)).encode())
                 return
             answer = requests.post(local_aws, data=body, headers=dict(self.headers), timeout=60)
             self._answer(answer.status_code, answer.content)
@@ -94,9 +95,7 @@ def serving(
         thread.join()
 
 
-def page(
-    call: dict[str, Any], comments: int, text: Callable[[int], str], before_page: Callable[[int], object]
-) -> dict[str, Any]:
+def page(call: dict[str, Any], comments: int, text: Callable[[int], str]) -> dict[str, Any]:
     table = call["ExpressionAttributeValues"][":pk"]["S"].rpartition("#")[2]
     if table == "FILES":
         return {"Items": [file_item()], "Count": 1}
@@ -105,7 +104,6 @@ def page(
     start = (
         int(call["ExclusiveStartKey"]["sk"]["S"].rpartition("#")[2]) + 1 if "ExclusiveStartKey" in call else 0
     )
-    before_page(start)
     end = min(start + PAGE_ITEMS, comments)
     answer: dict[str, Any] = {
         "Items": [comment_item(number, text(number)) for number in range(start, end)],

@@ -1,18 +1,33 @@
-"""A backup that is cancelled in the middle of its export: out of API, workflow and bucket within seconds."""
+"""A backup that is cancelled while it is made: out of API, workflow and bucket within seconds."""
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
+from typing import Any
+
+import pytest
 
 from tests.e2e.page_server import PAGE_ITEMS, serving
 from tests.e2e.world import PATIENCE_SECONDS, World, eventually
 
 COMMENTS = 50_000
-HELD_BACK = PAGE_ITEMS * 10
-"""The first comment of the page that the source does not give before it is told to."""
+IN_THE_MIDDLE = f"#{PAGE_ITEMS * 10 - 1:012d}"
+
+MOMENTS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    # Uploads of segments are open.
+    "reading": lambda call: (
+        "ExclusiveStartKey" in call and call["ExclusiveStartKey"]["sk"]["S"].endswith(IN_THE_MIDDLE)
+    ),
+    # The segments are in the bucket.
+    "exported": lambda call: "ADD units_done" in call.get("UpdateExpression", ""),
+    # The archive is there as well.
+    "assembled": lambda call: "TransactItems" in call,
+}
+"""Calls of the export to DynamoDB, before which it can be held up."""
 
 
 def noise(number: int) -> str:
@@ -21,53 +36,58 @@ def noise(number: int) -> str:
 
 
 @contextmanager
-def export_held_back(world: World, reached: Event, go_on: Event) -> Iterator[None]:
-    """Exports read a large account, and in its middle wait until they are told to go on."""
+def export_held_up(
+    world: World, moment: Callable[[dict[str, Any]], bool], reached: Event, go_on: Event
+) -> Iterator[None]:
+    """Exports read a large account, and at that moment wait until they are told to go on."""
 
-    def before_page(first: int) -> None:
-        if first == HELD_BACK:
+    def before(call: dict[str, Any]) -> None:
+        if moment(call):
             reached.set()
             go_on.wait(PATIENCE_SECONDS)
 
     functions, name = world.client("lambda"), world.resource("ExportBackupFunction")
-    before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    settings = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     table = world.outputs["SourceTable"]
-    with serving(world.aws.endpoint, table, COMMENTS, text=noise, before_page=before_page) as dynamodb:
+    with serving(world.aws.endpoint, table, COMMENTS, text=noise, before=before) as dynamodb:
         functions.update_function_configuration(
-            FunctionName=name, Environment={"Variables": before | {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb}}
+            FunctionName=name, Environment={"Variables": settings | {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb}}
         )
         try:
             yield
         finally:
             go_on.set()
-            functions.update_function_configuration(FunctionName=name, Environment={"Variables": before})
+            functions.update_function_configuration(FunctionName=name, Environment={"Variables": settings})
 
 
 def left_in_the_bucket(world: World, backup_id: str, object_key: str) -> list[str]:
     """Objects and open uploads of the backup."""
     uploads = world.client("s3").list_multipart_uploads(Bucket=world.outputs["Bucket"]).get("Uploads", [])
-    open_keys = [str(upload["Key"]) for upload in uploads]
-    return [
-        key
-        for key in world.objects() + open_keys
-        if key.startswith(f"staging/{backup_id}/") or key == object_key
-    ]
+    keys = world.objects() + [str(upload["Key"]) for upload in uploads]
+    return [key for key in keys if key.startswith(f"staging/{backup_id}/") or key == object_key]
 
 
-def test_a_backup_cancelled_in_the_middle_of_its_export_leaves_nothing(world: World) -> None:
+def logged(world: World, backup_id: str) -> list[tuple[str, str]]:
+    """Level and message of what the functions said of the backup."""
+    entries = [json.loads(line) for line in world.logs() if line.startswith("{") and backup_id in line]
+    return [(entry["level"], entry["message"]) for entry in entries if "message" in entry]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_of_a_cancelled_backup_nothing_is_left_after_ten_seconds(world: World, moment: str) -> None:
     reached, go_on = Event(), Event()
     account = world.account()
     token = world.token(account.id)
-    with export_held_back(world, reached, go_on):
+    with export_held_up(world, MOMENTS[moment], reached, go_on):
         backup_id = world.ask(token)
         assert reached.wait(PATIENCE_SECONDS)
         running = world.store().running(account.id)
         assert running is not None
-        assert left_in_the_bucket(world, backup_id, running.object_key) != []  # uploads have begun
+        assert left_in_the_bucket(world, backup_id, running.object_key) != []
 
         answer = world.call("DELETE", f"/backups/{backup_id}", token)
         assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
-        go_on.set()  # the Lambda that is at work lives on, and reads the rest
+        go_on.set()  # the Lambda that is at work is not interrupted
         eventually(
             lambda: world.call("GET", f"/backups/{backup_id}", token).json()["state"] == "cancelled",
             "the API to show that the backup is cancelled",
@@ -83,9 +103,9 @@ def test_a_backup_cancelled_in_the_middle_of_its_export_leaves_nothing(world: Wo
         following = world.ended(token, world.ask(token))
         assert following["state"] == "ready"
         assert following["progress"]["records"] == COMMENTS + 1
-    # The late Lambda ended of itself, and whatever it still wrote is gone too.
-    stopped = [line for line in world.logs() if backup_id in line and "no longer the running one" in line]
-    assert stopped
-    assert not [line for line in world.logs() if backup_id in line and '"level":"ERROR"' in line]
+    # By now the late Lambda has ended too, of itself, and has left nothing behind the cleaning's back.
     assert left_in_the_bucket(world, backup_id, running.object_key) == []
+    said = logged(world, backup_id)
+    assert ("INFO", "step stopped: this backup is no longer the running one") in said
+    assert [entry for entry in said if entry[0] == "ERROR"] == []
     assert world.mails_about(running.file_name) == []

@@ -9,7 +9,7 @@ export class Forms {
     this.words = words;
     const { locale } = words;
     this.number = new Intl.NumberFormat(locale);
-    this.tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+    this.tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false });
     this.percents = new Intl.NumberFormat(locale, { style: "percent" });
     this.day = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
     this.minute = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });

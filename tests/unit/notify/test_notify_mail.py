@@ -16,6 +16,7 @@ from shared.languages import Language, Languages
 from shared.link import Link
 
 TAB = "https://app.proofdesk.example/settings/backups"
+TAB_LINK = f"{TAB}?backup=01JDA8Z4T0ABCDEFGHJKMNPQRS"
 URL = "https://archives.example/backups/0f/9789_22_11_2026_61703.zip?X-Amz-Expires=3600&X-Amz-Signature=ab"
 LINK = Link(URL, datetime(2026, 11, 22, 11, 15, 3, tzinfo=UTC))
 READY = Backup(
@@ -65,7 +66,7 @@ account settings, for as long as the file exists (until 6 Dec 2026,
 10:15:00 UTC).
 
 Open the Backups page
-{TAB}
+{TAB_LINK}
 
 --\x20
 This message was sent by ProofDesk because a backup was requested with
@@ -85,7 +86,7 @@ backups stay available until they are due to be deleted. You can request
 a new backup on the Backups page of your account settings.
 
 Open the Backups page
-{TAB}
+{TAB_LINK}
 
 Requested: 22 Nov 2026, 10:11:12 UTC
 Reference: 01JDA8Z4T0ABCDEFGHJKMNPQRS
@@ -133,7 +134,7 @@ def test_the_html_fetches_nothing_and_runs_nothing(letter: Letter) -> None:
     page = html.fromstring(letter.html)
     assert not list(page.iter("img", "script", "link", "style", "iframe", "object", "form", "base"))
     assert "url(" not in letter.html
-    assert {link.get("href") for link in page.iter("a")} <= {URL, TAB}
+    assert {link.get("href") for link in page.iter("a")} <= {URL, TAB_LINK}
     assert all("ses:no-track" in link.attrib for link in page.iter("a"))
     assert page.get("lang") == "en"
     assert letter.html.startswith("<!DOCTYPE html>")
@@ -191,3 +192,8 @@ def test_nothing_but_a_ready_backup_is_told_to_be_ready(state: State) -> None:
 def test_nothing_but_a_failed_backup_is_told_to_have_failed(state: State) -> None:
     with pytest.raises(ValueError, match="failed"):
         failure(dataclasses.replace(FAILED, state=state))
+
+
+def test_a_tab_whose_address_has_a_query_keeps_it() -> None:
+    mail = letter_of(ready_mail(READY, LINK, LANGUAGES.best("en"), product="P", tab_url=f"{TAB}?tab=1"))
+    assert f"{TAB}?tab=1&backup={READY.id}\n" in mail.text

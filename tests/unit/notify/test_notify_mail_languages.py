@@ -14,7 +14,7 @@ from functions.notify.mail import failure_mail, ready_mail
 from functions.notify.rendering import Letter, letter_of
 from shared.backup import Backup, Failure, Reason
 from shared.languages import DIRECTORY, Language, Languages
-from tests.unit.notify.test_notify_mail import FAILED, LINK, READY, TAB, URL, shown
+from tests.unit.notify.test_notify_mail import FAILED, LINK, READY, TAB, TAB_LINK, URL, shown
 
 LANGUAGES = Languages()
 KINDS = ["ready", *Reason]
@@ -59,7 +59,7 @@ def test_text_and_html_say_the_same(kind: str, code: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_lines_are_at_most_72_columns_wide_but_links_are_whole(name: str, kind: str, code: str) -> None:
     lines = letter(kind, LANGUAGES.best(code), NAMES[name]).text.splitlines()
-    links = [URL, TAB] if kind == "ready" else [TAB]
+    links = [URL, TAB_LINK] if kind == "ready" else [TAB_LINK]
     assert [line for line in lines if line.startswith("http")] == links
     assert [line for line in lines if columns_of(line) > 72 and line not in links] == []
 

@@ -59,8 +59,8 @@ def test_a_failed_backup_is_told_without_a_download_link(world: World) -> None:
     (mail,) = world.line.taken
     assert simple(mail)["Subject"]["Data"] == "Your ProofDesk backup could not be made"
     body = simple(mail)["Body"]
-    assert re.findall(r"https?://\S+", body["Text"]["Data"]) == [TAB]
-    assert [link.get("href") for link in html.fromstring(body["Html"]["Data"]).iter("a")] == [TAB]
+    assert re.findall(r"https?://\S+", body["Text"]["Data"]) == [f"{TAB}?backup={BACKUP}"]
+    assert [link.get("href") for link in html.fromstring(body["Html"]["Data"]).iter("a")] == [f"{TAB}?backup={BACKUP}"]
 
 
 def test_the_mailed_link_is_signed_for_the_set_time_and_its_end_is_printed(world: World) -> None:
@@ -70,7 +70,7 @@ def test_the_mailed_link_is_signed_for_the_set_time_and_its_end_is_printed(world
     text = simple(world.line.taken[0])["Body"]["Text"]["Data"]
     url, tab = re.findall(r"^https?://\S+$", text, re.MULTILINE)
     ends_at = end_of(url)
-    assert tab == TAB
+    assert tab == f"{TAB}?backup={BACKUP}"
     assert url.startswith(f"https://archives.s3.eu-west-1.amazonaws.com/{backup.object_key}?")
     assert "X-Amz-Expires=1800" in url
     assert "X-Amz-Security-Token=" in url
