@@ -43,11 +43,11 @@ class Site:
         words = {
             "title": "page.title",
             "account_settings": "page.account_settings",
-            "loading": "page.loading",
-            "needs_script": "page.needs_script",
+            "loading": "shell.loading",
+            "needs_script": "shell.needs_script",
             "unreachable": "page.problems.unreachable",
-            "not_signed_in": "page.trouble.not_signed_in",
-            "no_sign_in": "page.trouble.no_sign_in",
+            "not_signed_in": "shell.not_signed_in",
+            "no_sign_in": "shell.no_sign_in",
             "retry": "page.actions.retry",
             "sign_in_again": "page.actions.sign_in",
         }

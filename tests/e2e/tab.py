@@ -109,9 +109,20 @@ def row(page: Page, text: str) -> Locator:
     return page.get_by_role("row").filter(has_text=text)
 
 
-def fits(page: Page) -> bool:
-    """Whether nothing sticks out to the side."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+def sticking_out(page: Page) -> list[str]:
+    """What reaches beyond the window's right edge."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const all = (root) => [...root.querySelectorAll("*")]
+            .flatMap((node) => [node, ...(node.shadowRoot ? all(node.shadowRoot) : [])]);
+          const seen = (node) => getComputedStyle(node).clipPath === "none" && !node.closest(".said, thead");
+          return all(document)
+            .filter((node) => node.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+            .filter(seen)
+            .map((node) => `${node.tagName} ${node.className} ${node.textContent.trim().slice(0, 40)}`);
+        }"""
+    )
+    return found
 
 
 def seen(page: Page, text: str) -> None:

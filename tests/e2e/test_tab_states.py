@@ -31,7 +31,7 @@ def look(page: Page, name: str) -> None:
     page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     picture(page, f"tab-{name}-phone")
     axe(page)
-    assert tab.fits(page)
+    assert tab.sticking_out(page) == []
     page.set_viewport_size(wide)
 
 

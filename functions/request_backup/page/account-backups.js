@@ -131,7 +131,8 @@ class AccountBackups extends HTMLElement {
     const { overview, older } = this.#state;
     const listed = [overview.running, ...overview.history, ...older].find((backup) => backup?.id === id);
     try {
-      this.#state.pointed = { id, backup: listed ?? (await this.#api.backup(id)) };
+      const known = listed ?? (/^[0-9A-Z]{26}$/.test(id) ? await this.#api.backup(id) : null);
+      this.#state.pointed = { id, backup: known };
     } catch (error) {
       if (!(error instanceof Problem)) {
         throw error;

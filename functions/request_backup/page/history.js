@@ -30,7 +30,7 @@ export function history(state, forms, actions) {
       </tbody>
     </table>
     ${next
-      ? html`<p><button ?disabled=${busy} @click=${actions.older}>${forms.say("actions.older")}</button></p>`
+      ? html`<p><button aria-disabled=${!!busy} @click=${actions.older}>${forms.say("actions.older")}</button></p>`
       : nothing}
   </section>`;
 }
@@ -47,7 +47,7 @@ function row(backup, isTarget, { overview, busy }, forms, actions) {
   ];
   const button = (what, act) => {
     const label = forms.say(`history.${what}`);
-    return html`<button class="quiet" ?disabled=${busy} aria-label="${label}: ${moment}" @click=${act}>${label}</button>`;
+    return html`<button class="quiet" aria-disabled=${!!busy} aria-label="${label}: ${moment}" @click=${act}>${label}</button>`;
   };
   return html`<tr role="row" aria-current=${isTarget ? "true" : nothing}>
     ${cells.map((cell, column) => html`<td role="cell" data-label=${forms.say(`facts.${COLUMNS[column]}`)}>${cell}</td>`)}

@@ -34,7 +34,7 @@ function chooser(encoding, encodings, busy, forms, actions) {
     </select>
     <p class="small" id="encoding-hint">${forms.say("settings.hint")}</p>
     <p class="buttons">
-      <button class="main" ?disabled=${busy}>${forms.say("actions.save")}</button>
+      <button class="main" aria-disabled=${!!busy}>${forms.say("actions.save")}</button>
       <button type="button" @click=${actions.leave}>${forms.say("actions.leave")}</button>
     </p>
   </form>`;

@@ -11,7 +11,7 @@ export function states(state, progress, forms, actions) {
     ${ready ? readyToDownload(ready, running, overview, busy, forms, actions) : nothing}
     ${!running && !ready ? nothingThere(overview, forms) : nothing}
     ${overview.may_request
-      ? html`<p><button class=${ready ? nothing : "main"} ?disabled=${busy} @click=${actions.request}>
+      ? html`<p><button class=${ready ? nothing : "main"} aria-disabled=${!!busy} @click=${actions.request}>
           ${forms.say("actions.request")}
         </button></p>`
       : whyNoRequest(slug, whyNot, forms)}
@@ -37,7 +37,7 @@ function inProgress(running, progress, overview, busy, forms, actions) {
       ["requested_by", forms.name(running.requested_by.name)],
     ])}
     ${overview.may_manage
-      ? html`<p><button ?disabled=${busy} @click=${() => actions.ask("cancel", running)}>
+      ? html`<p><button aria-disabled=${!!busy} @click=${() => actions.ask("cancel", running)}>
           ${forms.say("actions.cancel")}
         </button></p>`
       : nothing}
@@ -55,10 +55,10 @@ function readyToDownload(ready, running, overview, busy, forms, actions) {
     ${ready.file.replaced ? html`<p>${forms.many("state.replaced", ready.file.replaced)}</p>` : nothing}
     ${overview.may_manage
       ? html`<p class="buttons">
-          <button class=${running ? nothing : "main"} ?disabled=${busy} @click=${() => actions.download(ready)}>
+          <button class=${running ? nothing : "main"} aria-disabled=${!!busy} @click=${() => actions.download(ready)}>
             ${forms.say("actions.download", { size: forms.size(ready.file.bytes) })}
           </button>
-          <button ?disabled=${busy} @click=${() => actions.ask("delete", ready)}>
+          <button aria-disabled=${!!busy} @click=${() => actions.ask("delete", ready)}>
             ${forms.say("actions.delete")}
           </button>
         </p>`
@@ -94,7 +94,7 @@ function ended({ history }, forms, heading = false) {
   const more =
     newest.state === "failed"
       ? html`<p>${forms.say(`reasons.${newest.failure.reason}`)} ${forms.say("ended.comfort")}</p>
-          <p class="small">${forms.say("facts.reference")}: ${newest.id}</p>`
+          <p class="small">${forms.say("facts.reference")} ${newest.id}</p>`
       : nothing;
   return heading
     ? html`<h2 id="state" tabindex="-1">${text}</h2>${more}`

@@ -14,7 +14,8 @@ export function tab(state, progress, forms, actions, style) {
     ${overview && trouble !== "ended"
       ? html`
           ${notice(state)} ${pointed(state, forms)} ${states(state, progress, forms, actions)}
-          ${settings(state, forms, actions)} ${history(state, forms, actions)}
+          ${overview.why_not?.contact ? nothing : settings(state, forms, actions)}
+          ${history(state, forms, actions)}
         `
       : nothing}
     ${question(state, forms, actions)}

@@ -251,6 +251,34 @@ def test_an_overtaken_step_is_no_fault_and_leaves_no_reason(entry: Entry) -> Non
     assert [line["level"] for line in entry.log] == ["INFO"]
 
 
+def test_a_cleaning_that_fails_is_raised_for_lambda_to_repeat_and_logged_once(entry: Entry) -> None:
+    entry.world.claim()
+    entry("plan")
+    entry.world.cancel()
+    record = entry.world.record(f"BACKUP#{OWN}")
+    entry.world.refused["GetItem"] = ("InternalServerError", 500)
+    assert type(entry.fails("clean")) is RecordsUnavailable
+    entry.world.refused.clear()
+    entry.lines.truncate(0)
+    entry.lines.seek(0)
+    assert entry("clean") == {}
+    assert [line["message"] for line in entry.log] == ["step taken"]
+    assert entry.world.record(f"BACKUP#{OWN}") == record
+
+
+def test_a_reason_for_a_backup_that_has_ended_is_not_missed(
+    entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(_step: object) -> dict[str, object]:
+        raise BucketUnavailable("deleting leftovers: SlowDown")
+
+    entry.world.claim()
+    entry.world.cancel()
+    monkeypatch.setattr(entry.module.steps, "take", explode)
+    assert type(entry.fails("clean")) is BucketUnavailable
+    assert [(line["level"], line["message"]) for line in entry.log] == [("ERROR", "step failed")]
+
+
 FOREIGN: list[Any] = [
     {},
     [],
