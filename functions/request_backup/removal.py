@@ -53,6 +53,8 @@ class Removal:
         match backup.state:
             case State.PENDING | State.RUNNING:
                 return self._cancel(backup, by)
+            case State.CANCELLED:
+                self._stop_and_clean(backup)  # the first try may have died before it came to this
             case State.READY:
                 return self._delete(backup, by)
             case State.FAILED:
@@ -66,18 +68,24 @@ class Removal:
         except Superseded:
             raise self._overtaken(backup) from None
         self._logger.info("backup cancelled", backup_id=backup.id, account_id=backup.account_id, user=by.sub)
-        # What fails from here on costs time and space for a while, and makes the answer no less true: the
-        # run stops at its next write, and the bucket's lifecycle rules collect what is left.
+        self._stop_and_clean(backup)
+        # Of two who cancel at once, both are told the one who was first.
+        return self._look_again(backup)
+
+    def _stop_and_clean(self, backup: Backup) -> None:
+        # What fails here costs time and space for a while, and makes the answer no less true: the run stops
+        # at its next write, and the bucket's lifecycle rules collect what is left.
         try:
             self._workflow.stop(backup)
         except (ClientError, BotoCoreError) as error:
             self._logger.warning("workflow not stopped", backup_id=backup.id, error=shape_of(error))
+        self._clean(backup)
+
+    def _clean(self, backup: Backup) -> None:
         try:
             self._cleaner.clean(backup)
         except (ClientError, BotoCoreError) as error:
             self._logger.warning("cleaning not asked for", backup_id=backup.id, error=shape_of(error))
-        # Of two who cancel at once, both are told the one who was first.
-        return self._look_again(backup)
 
     def _delete(self, backup: Backup, by: Person) -> Backup:
         # The file first: where this answers, it is gone, and where it dies in between, doing it again mends.
@@ -87,6 +95,7 @@ class Removal:
         except Superseded:
             raise self._overtaken(backup) from None
         self._logger.info("backup deleted", backup_id=backup.id, account_id=backup.account_id, user=by.sub)
+        self._clean(deleted)  # of a late run that found the place empty and wrote the archive again
         return deleted
 
     def _look_again(self, backup: Backup) -> Backup:

@@ -60,7 +60,8 @@ def test_a_failed_backup_is_told_without_a_download_link(world: World) -> None:
     assert simple(mail)["Subject"]["Data"] == "Your ProofDesk backup could not be made"
     body = simple(mail)["Body"]
     assert re.findall(r"https?://\S+", body["Text"]["Data"]) == [f"{TAB}?backup={BACKUP}"]
-    assert [link.get("href") for link in html.fromstring(body["Html"]["Data"]).iter("a")] == [f"{TAB}?backup={BACKUP}"]
+    links = html.fromstring(body["Html"]["Data"]).iter("a")
+    assert [link.get("href") for link in links] == [f"{TAB}?backup={BACKUP}"]
 
 
 def test_the_mailed_link_is_signed_for_the_set_time_and_its_end_is_printed(world: World) -> None:

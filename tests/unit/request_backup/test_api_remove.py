@@ -151,6 +151,32 @@ def test_a_cancellation_that_comes_as_the_backup_gets_ready_deletes_nothing(
     assert world.get(account, f"/backups/{backup.id}").body["state"] == "ready"
 
 
+def test_cancelling_again_stops_and_cleans_what_the_first_try_could_not(
+    world: ApiWorld, account: str
+) -> None:
+    backup_id = world.request(account).body["id"]
+    running = world.store.running(account)
+    assert running is not None
+    world.store.finish(cancelled(running, "Bo", world.table.now))  # and there it died
+    assert world.remove(account, backup_id).status == 200
+    assert world.status_of(backup_id) == "ABORTED"
+    assert [payload["backup_id"] for _, _, payload in world.functions.asked] == [backup_id]
+
+
+def test_after_a_deletion_what_a_late_run_may_have_written_is_cleaned(world: ApiWorld, account: str) -> None:
+    ready = with_archive(world, account)
+    said: list[State] = []
+
+    def look() -> None:
+        found = world.store.find(account, ready.id)
+        assert found is not None
+        said.append(found.state)
+
+    world.functions.before("Invoke", look)
+    assert world.remove(account, ready.id).status == 200
+    assert said == [State.DELETED]
+
+
 def test_of_two_who_cancel_at_once_both_are_told_the_first(world: ApiWorld, account: str) -> None:
     backup = world.table.pending(account)
     now = world.table.now
@@ -176,7 +202,8 @@ def test_the_file_of_a_ready_or_expired_backup_is_deleted_and_the_entry_stays(
     assert world.get(account, f"/backups/{ready.id}").body == answer.body
     assert ready.object_key not in world.archives()
     assert older.object_key in world.archives()
-    assert world.functions.asked == []
+    clean = {"step": "clean", "account_id": account, "backup_id": ready.id}
+    assert world.functions.asked == [(EXPORT_FUNCTION, "Event", clean)]
     tab = world.get(account, "/backups").body
     assert [one["state"] for one in tab["history"]] == ["deleted", "expired" if days else "ready"]
 
@@ -242,7 +269,7 @@ def test_doing_it_again_is_answered_alike_and_changes_nothing(
         account, backup.id, query=query if again else None, claims=claims_of(account, name="Bob")
     )
     assert (second.status, second.text) == (200, first.text)
-    assert set(world.calls - calls) == {"GetItem"}
+    assert set(world.calls - calls) <= {"GetItem", "StopExecution", "Invoke"}
     assert world.table.records(account) == before
     assert len([line for line in logged(world) if line["message"].startswith("backup ")]) == 1
 
