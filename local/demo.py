@@ -103,6 +103,7 @@ def serve(port: int | None) -> None:
         scope = f"Credential={aws.ROOT_KEY}/20260101/{aws.REGION}/cognito-idp/aws4_request"
         print(
             f"""
+  Backups page     {here.api}/
   API              {here.api}
   local AWS        {endpoint} (region {aws.REGION}, access key and secret: {aws.ROOT_KEY})
   user, password   {here.anna.email}  {here.anna.password}

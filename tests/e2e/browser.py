@@ -45,7 +45,11 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path=program,
             chromium_sandbox=False,  # it refuses to start for root, who runs the tests in CI
-            args=["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"],
+            args=[
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+                # A page of a public origin may else not speak to the loopback, where AWS is here.
+                "--disable-features=LocalNetworkAccessChecks",
+            ],
         )
         try:
             yield browser

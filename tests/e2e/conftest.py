@@ -11,6 +11,9 @@ from tests.e2e import browser
 from tests.e2e.browser import Windows
 from tests.e2e.world import World
 
+OWN_PAGE = "https://app.example.com"
+"""Where the operator of this stack has a settings page of their own."""
+
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
@@ -18,7 +21,7 @@ def world() -> Iterator[World]:
     template = stack.build()
     # Retry pauses of minutes become seconds; what is retried stays what it is.
     with running(log=STATE / "e2e-ministack.log", settings={"_SFN_WAIT_SCALE": "0.02"}) as aws:
-        yield World(aws, stack.deploy(aws, template))
+        yield World(aws, stack.deploy(aws, template, {"TabOrigin": OWN_PAGE}))
 
 
 @pytest.fixture(scope="session")

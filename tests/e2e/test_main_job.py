@@ -78,7 +78,7 @@ def test_the_mail_goes_to_whoever_asked_and_names_the_moments(world: World, job:
     assert len(mail.to) == 1
     assert mail.to[0].endswith("@example.com")
     assert job.link in mail.text
-    assert world.outputs["ApiUrl"] in mail.text
+    assert world.page_url in mail.text
     assert "Ann Other" in mail.html
     assert job.shown["mail"] == "sent"
 

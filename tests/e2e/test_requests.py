@@ -125,16 +125,7 @@ def test_an_access_token_is_refused(world: World) -> None:
 
 
 def test_a_token_of_another_client_is_refused(world: World) -> None:
-    account = world.account()
-    cognito = world.client("cognito-idp")
-    other = cognito.create_user_pool_client(
-        UserPoolId=world.outputs["UserPoolId"],
-        ClientName="another product",
-        ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
-    )["UserPoolClient"]["ClientId"]
-    person = people.Person(f"other-{account.id}@example.com", "Ann", account.id)
-    people.add(cognito, world.outputs, person)
-    token = people.sign_in(cognito, {**world.outputs, "AppClientId": other}, person)
+    token = world.token_of_another_client(world.account().id)
     answer = world.call("POST", "/backups", token, json={})
     assert (answer.status_code, answer.json()["type"]) == (401, TYPE + "unauthorized")
 

@@ -70,6 +70,16 @@ class World:
         someone = self.person(account_id, group=group, **person)
         return people.sign_in(self.client("cognito-idp"), self.outputs, someone)
 
+    def token_of_another_client(self, account_id: str) -> str:
+        """The ID token of an administrator, made for another product that uses the same pool."""
+        client = self.client("cognito-idp").create_user_pool_client(
+            UserPoolId=self.outputs["UserPoolId"],
+            ClientName="another product",
+            ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+        )["UserPoolClient"]["ClientId"]
+        outputs = {**self.outputs, "AppClientId": client}
+        return people.sign_in(self.client("cognito-idp"), outputs, self.person(account_id))
+
     # --- the page and the API ---
 
     @property

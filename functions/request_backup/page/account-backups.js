@@ -17,10 +17,7 @@ const STYLE = new URL("account-backups.css", import.meta.url).href;
 const ANNOUNCED_STEP = 0.25; // a screen reader hears each quarter, not each record
 
 class AccountBackups extends HTMLElement {
-  token = async () => {
-    throw new SessionEnded();
-  };
-
+  #give = null;
   #root = this.attachShadow({ mode: "open" });
   #watch = new Watch(() => this.#refresh());
   #api;
@@ -42,10 +39,27 @@ class AccountBackups extends HTMLElement {
     said: "", // to screen readers
   };
 
-  async connectedCallback() {
-    this.#api = new Api(this.getAttribute("api") ?? ".", (wish) => this.#token(wish));
-    this.#watch.start();
-    await this.#refresh();
+  set token(give) {
+    this.#give = give;
+    this.#begin();
+  }
+
+  connectedCallback() {
+    if (Object.hasOwn(this, "token")) {
+      // It was set before this module came, and hides the setter.
+      const { token } = this;
+      delete this.token;
+      this.token = token;
+    }
+    this.#begin();
+  }
+
+  #begin() {
+    if (this.isConnected && this.#give) {
+      this.#api = new Api(this.getAttribute("api") ?? ".", (wish) => this.#token(wish));
+      this.#watch.start();
+      this.#refresh();
+    }
   }
 
   disconnectedCallback() {
@@ -54,7 +68,7 @@ class AccountBackups extends HTMLElement {
 
   async #token(wish) {
     try {
-      return await this.token(wish);
+      return await this.#give(wish);
     } catch (error) {
       throw error instanceof Unreachable ? error : new SessionEnded();
     }

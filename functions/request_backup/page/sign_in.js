@@ -1,6 +1,5 @@
 // Sign-in through Cognito's hosted page: authorization code with PKCE (RFC 7636, RFC 9700).
-// Tokens are kept in this module's memory only; a reload goes through the hosted page, which remembers its user.
-// https://docs.aws.amazon.com/cognito/latest/developerguide/authorization-endpoint.html
+// Tokens stay in memory; after a reload the hosted page, which remembers its user, gives new ones.
 
 import { SessionEnded, Unreachable } from "./api.js";
 import { claimsOf } from "./claims.js";

@@ -31,6 +31,7 @@ from tests.unit.shared.backups_table import TABLE, TWICE, BackupsTable, next_bac
 BUCKET = "archives"
 ROLE = "arn:aws:iam::123456789012:role/download"
 CLIENT = "4h57k-our-app-client"
+OWN_PAGE = "https://app.example.com"
 SIGN_IN = "https://sign-in.example.com"
 ADMINS = "account-admins"
 EXPORT_FUNCTION = "export-function"
@@ -170,7 +171,7 @@ class ApiWorld:
             sales_contact=SALES,
         )
         site = Site(Languages(), product="Northwind", frame_ancestors="'none'")
-        self.api = make_api(desk, site, clock=lambda: self.table.now, logger=logger)
+        self.api = make_api(desk, site, clock=lambda: self.table.now, logger=logger, tab_origin=OWN_PAGE)
 
     def begin_anew(self) -> None:
         self.table.now = datetime.now(UTC).replace(microsecond=0)

@@ -10,7 +10,14 @@ from html.parser import HTMLParser
 import pytest
 
 from functions.request_backup.site import DIRECTORY
-from tests.unit.request_backup.api_world import CLIENT, SIGN_IN, Answer, ApiWorld, proxy_event
+from tests.unit.request_backup.api_world import (
+    CLIENT,
+    OWN_PAGE,
+    SIGN_IN,
+    Answer,
+    ApiWorld,
+    proxy_event,
+)
 
 FILES = sorted(path.name for path in DIRECTORY.iterdir() if path.suffix != ".html")
 LIT_HTML = "b878e7f95dec8a9b6e9b217faca6b6a11bad82ebc44c0caa77419ed83edd81f2"
@@ -175,3 +182,27 @@ def test_every_word_that_the_scripts_say_is_there(world: ApiWorld) -> None:
             for step in key.split("."):
                 found = found.get(step) if isinstance(found, dict) else None
             assert found, f"{script.name} says {key}"
+
+
+def answered(world: ApiWorld, method: str, path: str, origin: str) -> tuple[int, dict[str, list[str]]]:
+    event = proxy_event(method, path, claims=None, headers={"Origin": origin})
+    given = world.api.resolve(event, None)  # type: ignore[arg-type]
+    return given["statusCode"], given["multiValueHeaders"]
+
+
+@pytest.mark.parametrize("path", ["/backups", "/backups/01JDA8Z4T0ABCDEFGHJKMNPQRS", "/settings"])
+def test_a_page_of_the_operator_s_own_origin_may_call(world: ApiWorld, path: str) -> None:
+    status, headers = answered(world, "OPTIONS", path, OWN_PAGE)
+    assert status == 204
+    assert headers["Access-Control-Allow-Origin"] == [OWN_PAGE]
+    assert {"DELETE", "GET", "POST", "PUT"} <= set(headers["Access-Control-Allow-Methods"][0].split(","))
+    assert {"Authorization", "Content-Type"} <= set(headers["Access-Control-Allow-Headers"][0].split(","))
+    _, headers = answered(world, "GET", path, OWN_PAGE)
+    assert headers["Access-Control-Allow-Origin"] == [OWN_PAGE]
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example.com", f"{OWN_PAGE}.evil.example", "null", ""])
+def test_a_page_of_any_other_origin_may_not(world: ApiWorld, origin: str) -> None:
+    for method in ("OPTIONS", "GET"):
+        _, headers = answered(world, method, "/backups", origin)
+        assert "Access-Control-Allow-Origin" not in headers
