@@ -340,6 +340,9 @@ def test_the_tab_speaks_its_readers_language(world: World, windows: Windows, lan
     expect(page.locator("dl")).to_be_visible()
     assert page.get_attribute("html", "lang") == language
     picture(page, f"tab-language-{language}")
+    page.set_viewport_size({"width": 320, "height": 700})
+    assert tab.sticking_out(page) == []
+    picture(page, f"tab-language-{language}-phone")
     if language != "en":
         left = english_left(page)
         assert not left, left

@@ -249,3 +249,4 @@ def test_a_session_that_has_ended_says_so_and_signs_in_again(world: World, windo
     look(page, "session-ended")
     button(page, "Sign in").click()
     page.wait_for_url("**/oauth2/authorize?**")
+    page.clock.resume()
