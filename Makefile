@@ -4,18 +4,22 @@
 
 PY := .venv/bin/python
 FUNCTIONS := request_backup export_backup notify
+# How long `make fuzz` goes on.
+SECONDS := 120
+# More of `make bench`: --tls, --rounds 9, --sizes 100000 10000000; `python -m bench --help` says all.
+BENCH_FLAGS :=
 # Kept pins stay; `make lock UV_FLAGS=--upgrade` takes the newest that pyproject.toml allows.
 UV_FLAGS :=
 LOCK := .local/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(UV_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit e2e lock clean
+.PHONY: help demo serve test lint unit e2e protocol fuzz audit bench lock clean
 # One after another also under `make -j`: they share .venv and the two cores.
 .NOTPARALLEL:
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Make, mail, download and check a backup on a local AWS
 	@local/setup.sh dev ministack sam unzip
@@ -27,10 +31,11 @@ serve: ## The same service on a local AWS, with an account in it, until Ctrl-C
 
 test: lint unit e2e ## The whole suite: lint, types, unit tests, tests on the local AWS
 
-lint: ## Ruff and mypy
-	@local/setup.sh dev
+lint: ## Ruff, mypy, and checkov over the template
+	@local/setup.sh dev audit
 	@$(PY) -m ruff check
 	@$(PY) -m mypy
+	@$(PY) -m tests.audit template
 
 unit: ## Tests that need no local AWS
 	@local/setup.sh dev unzippers
@@ -40,15 +45,33 @@ e2e: ## Tests on the local AWS
 	@local/setup.sh dev unzippers chromium ministack sam
 	@$(PY) -m pytest -q tests/e2e
 
+protocol: ## Every order of the protocol's steps, and the real code under 2000 runs of faults: half an hour
+	@local/setup.sh dev
+	@PROTOCOL_RUNS=2000 $(PY) -m pytest -q -s tests/unit/protocol
+
+fuzz: ## Throw odd bodies at the reader of requests, for SECONDS=120
+	@local/setup.sh fuzz
+	@mkdir -p .local/fuzz-corpus
+	@.local/fuzz/bin/python -m tests.fuzz.request_body .local/fuzz-corpus -max_total_time=$(SECONDS)
+
+audit: ## Rules of cloud security over the template; known vulnerabilities of what is locked
+	@local/setup.sh dev audit
+	@$(PY) -m tests.audit
+
+bench: ## How fast the export is, against others and the limit; QUICK=1 in two minutes
+	@local/setup.sh dev
+	@$(PY) -m bench $(if $(QUICK),--quick) $(BENCH_FLAGS)
+
 lock: ## Lock the dependencies of pyproject.toml, with hashes
 	@local/setup.sh uv
 	$(LOCK) --group dev -o tests/requirements.txt
 	for f in $(FUNCTIONS); do \
 		$(LOCK) --group $$f -c tests/requirements.txt -o functions/$$f/requirements.txt || exit 1; \
 	done
-	$(LOCK) --group ministack -o local/ministack.requirements.txt
-	$(LOCK) --group sam -o local/sam.requirements.txt
+	for tool in ministack sam fuzz audit; do \
+		$(LOCK) --group $$tool -o local/$$tool.requirements.txt || exit 1; \
+	done
 
 clean: ## Remove all that these targets made, the environments too
 	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find functions shared local tests -name __pycache__ -prune -exec rm -rf {} +
+	find functions shared local tests bench -name __pycache__ -prune -exec rm -rf {} +

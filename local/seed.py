@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import chain, count, islice
 from random import Random
 from time import sleep
-from typing import Any
+from typing import Any, Protocol
 
 from boto3.dynamodb.types import TypeSerializer
 
@@ -41,6 +41,14 @@ STRANGE_SIZES = (
 BATCH = 25  # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 
 
+class Prose(Protocol):
+    """Who writes the account's texts: the module `prose`, or another one."""
+
+    def comment(self, random: Random, /) -> str: ...
+
+    def sentence(self, random: Random, /) -> str: ...
+
+
 @dataclass(frozen=True)
 class Account:
     """What to make: `proofs` proofs with about `comments` comments, and uploaded files beside them."""
@@ -66,10 +74,10 @@ def settings(account: Account) -> Item:
     }
 
 
-def records(account: Account, now: datetime) -> Iterator[Record]:
+def records(account: Account, now: datetime, texts: Prose = prose) -> Iterator[Record]:
     """All records of the account, in the order of their keys, each created before `now` but for one
     comment of tomorrow."""
-    return _Writer(account, now).records()
+    return _Writer(account, now, texts).records()
 
 
 def write(client: Any, table: str, items: Iterable[Item], threads: int = 4) -> int:
@@ -105,8 +113,9 @@ def _write_batch(client: Any, table: str, requests: list[Any]) -> None:
 class _Writer:
     """One run over one account: the random generator, and the numbers given out so far."""
 
-    def __init__(self, account: Account, now: datetime) -> None:
+    def __init__(self, account: Account, now: datetime, texts: Prose) -> None:
         self.account = account
+        self.texts = texts
         self.now = now.replace(microsecond=0)
         self.random = Random(account.seed)  # noqa: S311  not for secrets
         self.recipient_ids = count(40_001)
@@ -298,7 +307,7 @@ class _Writer:
                 text: str | None = ("", None)[comment_id % 2]
             else:
                 text = next(self.odd, None) if number % 2 else None
-                text = text or prose.comment(self.random)
+                text = text or self.texts.comment(self.random)
             yield self._record(
                 "COMMENTS",
                 f"{key}#{comment_id:012d}",
@@ -346,7 +355,7 @@ class _Writer:
                 version=version,
                 author_id=author[0],
                 author=author[1],
-                response=prose.sentence(self.random),
+                response=self.texts.sentence(self.random),
                 created_at=self._text(created),
             )
 

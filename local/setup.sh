@@ -5,13 +5,15 @@
 #   local/setup.sh dev         .venv, from tests/requirements.txt
 #   local/setup.sh ministack   .local/ministack, the local AWS
 #   local/setup.sh sam         .local/sam, the SAM CLI
+#   local/setup.sh fuzz        .local/fuzz, atheris, for `make fuzz`
+#   local/setup.sh audit       .local/audit, checkov and pip-audit, for `make audit`
 #   local/setup.sh uv          .local/uv, for `make lock`
 #   local/setup.sh unzip       the unzip program (Debian package)
 #   local/setup.sh unzippers   unzip, 7z, bsdtar and java, with which the tests read archives
 #   local/setup.sh chromium    the browser that the tests drive, with fonts for its pictures
 #
 # Several names may be given. PYTHON names the interpreter, where python3 is not the one wanted.
-# ministack and SAM CLI pin their own botocore, so each has an environment of its own.
+# The tools pin much of what they stand on (two of them their own botocore), so each has an environment of its own.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p .local
@@ -118,6 +120,8 @@ for part in "$@"; do
     dev) environment .venv tests/requirements.txt ;;
     ministack) environment .local/ministack local/ministack.requirements.txt ;;
     sam) environment .local/sam local/sam.requirements.txt ;;
+    fuzz) environment .local/fuzz local/fuzz.requirements.txt ;;
+    audit) environment .local/audit local/audit.requirements.txt ;;
     uv)
         # Only the tool that writes the hashes is installed without one.
         if [ "$(.local/uv/bin/uv --version 2>/dev/null | cut -d' ' -f2)" != "$UV_VERSION" ]; then

@@ -13,16 +13,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from shared.moments import from_text, to_text
 
 RECORD_FORMAT = 1
 """Version of the records below; a reader refuses a higher one."""
-
-LEASE = timedelta(minutes=20)
-"""How long a pending record is left alone without a sign of life; longer than a Lambda call (15 minutes)."""
 
 
 class State(StrEnum):

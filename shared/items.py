@@ -8,11 +8,14 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+Item = dict[str, Any]
+"""Attribute names to `{type: value}`."""
+
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
 
-def to_item(record: Mapping[str, object]) -> dict[str, Any]:
+def to_item(record: Mapping[str, object]) -> Item:
     return {name: _serialize(value) for name, value in record.items()}
 
 

@@ -11,6 +11,8 @@ overtaken run stops at its next write (the fence):
     run A   put PENDING(A) ── … dies ───────────────── wakes up: update if PENDING is A → Superseded
     closed by hand            PENDING(A) → BACKUP#A
     run B                                 put PENDING(B) ── …
+
+A pending record has a lease too; when it runs out, the sweeper looks whether its run is alive (leases.py).
 """
 
 from __future__ import annotations
@@ -22,30 +24,24 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from shared.backup import (
-    LEASE,
-    Backup,
-    Failure,
-    MailState,
-    State,
-    failure_record,
-    from_record,
-    to_record,
-)
-from shared.items import found_by, from_item, to_item
+from shared import leases
+from shared.backup import Backup, Failure, State, failure_record, from_record, to_record
+from shared.items import Item, found_by, from_item, to_item
+from shared.mail_claims import MailClaims
 from shared.moments import to_text
+from shared.record_keys import (
+    HISTORY,
+    PENDING,
+    PREFERENCES,
+    SETTINGS,
+    account_of,
+    ended_key,
+    key,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import UpdateItemInputTypeDef
-
-PENDING = "PENDING"
-SETTINGS = "SETTINGS"
-PREFERENCES = "PREFERENCES"
-HISTORY = "BACKUP#"
-
-MAIL_CLAIM = timedelta(minutes=10)
-"""A claim on the e-mail older than this is taken over: its run is dead (notify may run for one minute)."""
 
 LOOKED_THROUGH = 250
 """Entries of the history that are read for the last ready one, ten pages: nobody waits for more."""
@@ -71,12 +67,11 @@ class AccountSettings:
     encoding: str
 
 
-class BackupStore:
+class BackupStore(MailClaims):
     """`history_days` is how long finished backups stay listed; TTL then collects them."""
 
     def __init__(self, client: DynamoDBClient, table_name: str, *, history_days: int = 730) -> None:
-        self._client = client
-        self._table = table_name
+        super().__init__(client, table_name)
         self._history_days = history_days
 
     # --- reading ---
@@ -139,7 +134,7 @@ class BackupStore:
 
     def claim(self, backup: Backup) -> None:
         """Put the pending record. Raises AlreadyRunning, with the running backup, where there is one."""
-        lease = {"lease_until": to_text(backup.requested_at + LEASE)}
+        lease = leases.lease(leases.RUNNING, backup.requested_at)
         record = self._record(backup.account_id, PENDING, to_record(backup) | lease)
         try:
             self._client.put_item(
@@ -162,7 +157,7 @@ class BackupStore:
             account_id,
             backup_id,
             "SET #state = :running, units = :units, lease_until = :lease",
-            {":running": State.RUNNING.value, ":units": units, ":lease": to_text(now + LEASE)},
+            {":running": State.RUNNING.value, ":units": units, ":lease": leases.until(now)},
             names={"#state": "state"},
         )
 
@@ -174,7 +169,7 @@ class BackupStore:
         A retried unit starts from nothing; what users see never goes back, so a lower count only
         extends the lease.
         """
-        values: dict[str, object] = {":lease": to_text(now + LEASE)}
+        values: dict[str, object] = {":lease": leases.until(now)}
         also_done = ""
         if done:
             values[":unit"] = {unit}
@@ -201,8 +196,10 @@ class BackupStore:
             {":failure": failure_record(failure)},
         )
 
-    def finish(self, backup: Backup) -> None:
+    def finish(self, backup: Backup, *, untold: bool = False) -> None:
         """Move the backup from pending to the history, as it stands in `backup`, in one transaction.
+
+        `untold` where no workflow is there to see to the e-mail, so that the sweeper does.
 
         Doing it again with the same outcome does nothing. Raises Superseded where this backup is not
         the running one, or has ended otherwise.
@@ -211,13 +208,15 @@ class BackupStore:
             raise ValueError("a finished backup says when")
         record = to_record(backup)
         record["ttl"] = int((backup.finished_at + timedelta(days=self._history_days)).timestamp())
+        if untold:
+            record |= leases.lease(leases.UNTOLD, backup.finished_at)
         try:
             self._client.transact_write_items(
                 TransactItems=[
                     {
                         "Delete": {
                             "TableName": self._table,
-                            "Key": self._key(backup.account_id, PENDING),
+                            "Key": key(backup.account_id, PENDING),
                             # True while this backup holds the lock.
                             "ConditionExpression": "backup_id = :id",
                             "ExpressionAttributeValues": {":id": {"S": backup.id}},
@@ -249,7 +248,7 @@ class BackupStore:
         try:
             answer = self._client.update_item(
                 TableName=self._table,
-                Key=self._key(backup.account_id, HISTORY + backup.id),
+                Key=ended_key(backup.account_id, backup.id),
                 UpdateExpression="SET #state = :deleted, ended_by = :by, deleted_at = :now",
                 # True for a backup that is ready, also where its promised days are over.
                 ConditionExpression="#state = :ready",
@@ -270,68 +269,32 @@ class BackupStore:
             return from_record(found)
         return from_record(from_item(answer["Attributes"]))
 
-    # --- the e-mail ---
+    # --- what the sweeper looks after ---
 
-    def claim_mail(self, account_id: str, backup_id: str, now: datetime) -> bool:
-        """Take the right to send this backup's e-mail. False where it is sent, refused or being sent.
+    def accounts_left_alone(self, now: datetime) -> Iterator[str]:
+        """Accounts whose running backup has probably been silent until its lease ran out: look again."""
+        for item in leases.run_out(self._client, self._table, leases.RUNNING, now):
+            yield account_of(item)
 
-        SES has no idempotency token, so claim → send → mark: two e-mails at most, when a sender dies
-        between send and mark and its claim is taken over.
-        """
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=self._key(account_id, HISTORY + backup_id),
-                UpdateExpression="SET mail = :sending, mail_claimed_at = :now",
-                ConditionExpression=(
-                    "attribute_exists(pk) AND "
-                    # True for the first sender.
-                    "(attribute_not_exists(mail)"
-                    # True where the last sender died before it could say how it went.
-                    " OR (mail = :sending AND mail_claimed_at < :stale))"
-                ),
-                ExpressionAttributeValues={
-                    ":sending": {"S": MailState.SENDING.value},
-                    ":now": {"S": to_text(now)},
-                    ":stale": {"S": to_text(now - MAIL_CLAIM)},
-                },
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+    def left_alone(self, account_id: str, now: datetime) -> Backup | None:
+        """The account's running backup, if its lease has run out."""
+        record = self._get(account_id, PENDING)
+        if record is None or not leases.has_run_out(record["lease_until"], now):
+            return None
+        return from_record(record)
 
-    def release_mail(self, account_id: str, backup_id: str) -> None:
-        """Give the claim back, for a retry, where SES surely did not take the e-mail."""
-        self._client.update_item(
-            TableName=self._table,
-            Key=self._key(account_id, HISTORY + backup_id),
-            UpdateExpression="REMOVE mail, mail_claimed_at",
-            ConditionExpression="attribute_exists(pk)",
-        )
-
-    def mark_mail(self, account_id: str, backup_id: str, state: MailState) -> None:
-        """Say how the e-mail went."""
-        self._client.update_item(
-            TableName=self._table,
-            Key=self._key(account_id, HISTORY + backup_id),
-            UpdateExpression="SET mail = :state",
-            ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeValues={":state": {"S": state.value}},
-        )
+    def extend(self, account_id: str, backup_id: str, now: datetime) -> None:
+        """Leave the running backup alone for another lease. Raises Superseded."""
+        self._update_pending(account_id, backup_id, "SET lease_until = :lease", {":lease": leases.until(now)})
 
     # --- DynamoDB ---
 
     @staticmethod
-    def _key(account_id: str, sk: str) -> dict[str, Any]:
-        return {"pk": {"S": f"ACCOUNT#{account_id}"}, "sk": {"S": sk}}
-
-    def _record(self, account_id: str, sk: str, values: Mapping[str, object]) -> dict[str, Any]:
-        return self._key(account_id, sk) | to_item(values)
+    def _record(account_id: str, sk: str, values: Mapping[str, object]) -> Item:
+        return key(account_id, sk) | to_item(values)
 
     def _get(self, account_id: str, sk: str) -> dict[str, Any] | None:
-        answer = self._client.get_item(
-            TableName=self._table, Key=self._key(account_id, sk), ConsistentRead=True
-        )
+        answer = self._client.get_item(TableName=self._table, Key=key(account_id, sk), ConsistentRead=True)
         return from_item(answer["Item"]) if "Item" in answer else None
 
     def _newest_first(
@@ -374,7 +337,7 @@ class BackupStore:
         condition = "backup_id = :backup_id"
         update: UpdateItemInputTypeDef = {
             "TableName": self._table,
-            "Key": self._key(account_id, PENDING),
+            "Key": key(account_id, PENDING),
             "UpdateExpression": expression,
             "ConditionExpression": f"{condition} AND NOT ({unless})" if unless else condition,
             "ExpressionAttributeValues": to_item({":backup_id": backup_id, **values}),

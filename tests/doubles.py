@@ -12,6 +12,7 @@ from unittest.mock import patch
 import pytest
 from moto import mock_aws
 
+from shared import leases
 from shared.logs import get_logger
 
 
@@ -27,16 +28,26 @@ def aws_in_process() -> Iterator[None]:
 
 
 def make_table(dynamodb: Any, name: str) -> None:
-    """A table with the keys that the template gives the backups table and the source table."""
+    """A table with the keys of the template's two tables, and the index of the backups table."""
     dynamodb.create_table(
         TableName=name,
         KeySchema=[
             {"AttributeName": "pk", "KeyType": "HASH"},
             {"AttributeName": "sk", "KeyType": "RANGE"},
         ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": leases.INDEX,
+                "KeySchema": [
+                    {"AttributeName": "leased", "KeyType": "HASH"},
+                    {"AttributeName": "lease_until", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
         AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
+            {"AttributeName": attribute, "AttributeType": "S"}
+            for attribute in ("pk", "sk", "leased", "lease_until")
         ],
         BillingMode="PAY_PER_REQUEST",
     )

@@ -1,10 +1,12 @@
-"""Faults on the line between a client and moto: calls refused, lost, or carried out with the answer lost.
+"""Faults on the line between a client and moto: calls refused, held up, lost, or carried out with the answer
+lost or corrupted.
 
 They sit on botocore's own events, beneath its retries, so what is counted and refused is each attempt.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,22 +20,20 @@ from botocore.exceptions import ReadTimeoutError
 from moto.core.models import botocore_stubber
 
 FOR_EVER = 10**6
+_MOST_QUOTED = 2_000
 
 
-class _Raw:
+class _Raw(io.BytesIO):
     """The stream that botocore expects under an HTTP answer."""
 
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
     def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
-        yield self._body
+        yield self.read()
 
 
 @dataclass
 class _Fault:
-    status: int  # 0 where no answer comes at all
-    code: str
+    answer: Callable[[Any, Any], Any]
+    """Makes the answer, or raises: out of the request, and of moto's answer where it is carried out."""
     carried_out: bool
     after: int
     times: int
@@ -62,18 +62,42 @@ class Line:
         self, operation: str, status: int, code: str, *, after: int = 0, times: int = FOR_EVER
     ) -> None:
         """Answer with an error, without carrying the operation out, from the (after + 1)th call on."""
-        self._faults[operation] = _Fault(status, code, carried_out=False, after=after, times=times)
+        self._faults[operation] = _Fault(self._refusal(status, code), False, after, times)
 
-    def lose_answer(self, operation: str, *, after: int = 0, times: int = FOR_EVER) -> None:
-        """Carry the operation out, and let the caller wait in vain."""
-        self._faults[operation] = _Fault(0, "", carried_out=True, after=after, times=times)
+    def lose_answer(
+        self, operation: str, *, status: int = 0, after: int = 0, times: int = FOR_EVER
+    ) -> None:
+        """Carry the operation out, and let the caller wait in vain; or answer an error of this status."""
+        answer = self._refusal(status, "InternalError") if status else _nothing
+        self._faults[operation] = _Fault(answer, True, after, times)
 
-    def cut(self, operation: str, *, times: int = FOR_EVER) -> None:
+    def cut(self, operation: str, *, after: int = 0, times: int = FOR_EVER) -> None:
         """Let the caller wait in vain for what never reached AWS."""
-        self._faults[operation] = _Fault(0, "", carried_out=False, after=0, times=times)
+        self._faults[operation] = _Fault(_nothing, False, after, times)
+
+    def say(self, operation: str, status: int, body: bytes) -> None:
+        """Answer with this body, without carrying the operation out."""
+        self._faults[operation] = _Fault(
+            lambda request, _: _answered(request, status, HTTPHeaders(), body), False, 0, FOR_EVER
+        )
+
+    def corrupt(
+        self, operation: str, change: Callable[[bytes], bytes], *, after: int = 0, times: int = FOR_EVER
+    ) -> None:
+        """Carry the operation out, and change the answer's body on its way back."""
+
+        def changed(request: Any, answer: Any) -> AWSResponse:
+            headers = HTTPHeaders()
+            for name, value in answer.headers.items():
+                # moto sums whole objects in its answers to ranges; S3 sums in those to whole objects only.
+                if answer.status_code != 206 or not name.lower().startswith("x-amz-checksum"):
+                    headers[name] = value
+            return _answered(request, answer.status_code, headers, change(answer.content))
+
+        self._faults[operation] = _Fault(changed, True, after, times)
 
     def before(self, operation: str, action: Callable[[], object]) -> None:
-        """Do something just before the operation is carried out for the first time."""
+        """Do something just before the operation is carried out for the first time, or hold it up with it."""
         self._actions[operation] = action
 
     def mend(self) -> None:
@@ -89,15 +113,31 @@ class Line:
         fault = self._faults.get(operation)
         if fault is None or not fault.is_due():
             return botocore_stubber(event_name, request)
-        if fault.carried_out:
-            botocore_stubber(event_name, request)
-        if not fault.status:
-            raise ReadTimeoutError(endpoint_url=request.url)
-        # AWS's texts quote what the call was about, so that a test can see whether they get out.
-        about = request.body.decode() if isinstance(request.body, bytes) else str(request.body)
-        if self._json:
-            body = json.dumps({"__type": fault.code, "message": f"made up, about {about}"})
-        else:
-            text = escape(about)
-            body = f"<E><Error><Code>{fault.code}</Code><Message>made up, about {text}</Message></Error></E>"
-        return AWSResponse(request.url, fault.status, HTTPHeaders(), _Raw(body.encode()))
+        return fault.answer(request, botocore_stubber(event_name, request) if fault.carried_out else None)
+
+    def _refusal(self, status: int, code: str) -> Callable[[Any, Any], AWSResponse]:
+        def refuse(request: Any, _: Any) -> AWSResponse:
+            # AWS's texts quote what the call was about, so that a test can see whether they get out.
+            about = _quoted(request.body)
+            if self._json:
+                body = json.dumps({"__type": code, "message": f"made up, about {about}"})
+            else:
+                text = escape(about)
+                body = f"<Error><Code>{code}</Code><Message>made up, about {text}</Message></Error>"
+            return _answered(request, status, HTTPHeaders(), body.encode())
+
+        return refuse
+
+
+def _nothing(request: Any, _: Any) -> Any:
+    raise ReadTimeoutError(endpoint_url=request.url)
+
+
+def _answered(request: Any, status: int, headers: Any, body: bytes) -> AWSResponse:
+    return AWSResponse(request.url, status, headers, _Raw(body))
+
+
+def _quoted(body: Any) -> str:
+    """The beginning of a request's body, without what XML cannot hold."""
+    text = body[:_MOST_QUOTED].decode(errors="replace") if isinstance(body, bytes | bytearray) else str(body)
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -31,14 +31,23 @@ _MISSING_CODES = frozenset({"NoSuchKey", "404"})
 
 
 class SegmentMissing(Exception):
-    """A segment that a unit reported is not in the bucket; the message names member and key.
+    """A segment that a unit reported, or the report, is not in the bucket; `member` and the key are named.
 
     Nobody retries it: what is gone (the staging area lives for a day) does not come back.
     """
 
+    def __init__(self, member: str, key: str) -> None:
+        super().__init__(f"{member} at {key}")
+        self.member = member
+
 
 class SegmentDamaged(Exception):
-    """A segment's object is not the one that its unit reported: other ETag or size. Nobody retries it."""
+    """A segment's object is not the one that its unit reported: other ETag or size; or the report is none
+    of this backup's. `member` and the key are named. Nobody retries it."""
+
+    def __init__(self, member: str, key: str) -> None:
+        super().__init__(f"{member} at {key}")
+        self.member = member
 
 
 class ArchiveMissing(Exception):
@@ -110,8 +119,8 @@ def assemble(
     return Archive(layout.size, layout.members)
 
 
-def published_at(client: S3Client, destination: Destination, size: int) -> datetime:
-    """When this backup's archive, of so many bytes, came into the bucket: its life there counts from then.
+def head_of_ours(client: S3Client, destination: Destination, size: int) -> HeadObjectOutputTypeDef:
+    """What S3 says of this backup's archive of so many bytes.
 
     Raises BucketUnavailable (Step Functions retries); BucketRefused, ArchiveMissing (nobody does).
     """
@@ -123,7 +132,15 @@ def published_at(client: S3Client, destination: Destination, size: int) -> datet
         raise translated(error, "looking for the archive") from error
     if not _is_ours(found, destination, size):
         raise ArchiveMissing("the archive's key holds another object")
-    return found["LastModified"]
+    return found
+
+
+def published_at(client: S3Client, destination: Destination, size: int) -> datetime:
+    """When this backup's archive, of so many bytes, came into the bucket: its life there counts from then.
+
+    Raises as `head_of_ours`.
+    """
+    return head_of_ours(client, destination, size)["LastModified"]
 
 
 def _put(
@@ -238,7 +255,7 @@ def _fetch(client: S3Client, bucket: str, source: Stored, into: BinaryIO) -> Non
         raise _source_outcome(error, source) from error
     size = answer.get("ContentRange", "").rpartition("/")[2]
     if fetched != len(source) or size != str(source.segment.compressed):
-        raise SegmentDamaged(_named(source))
+        raise SegmentDamaged(source.segment.member, source.segment.key)
 
 
 def _range(source: Stored) -> str:
@@ -246,16 +263,12 @@ def _range(source: Stored) -> str:
 
 
 def _source_outcome(error: BaseException, source: Stored) -> Exception:
-    code = error_code(error)
+    code, segment = error_code(error), source.segment
     if code in _MISSING_CODES:
-        return SegmentMissing(_named(source))
+        return SegmentMissing(segment.member, segment.key)
     if code in _DAMAGE_CODES:
-        return SegmentDamaged(_named(source))
-    return translated(error, f"reading a segment of {source.segment.member}")
-
-
-def _named(source: Stored) -> str:
-    return f"{source.segment.member} at {source.segment.key}"
+        return SegmentDamaged(segment.member, segment.key)
+    return translated(error, f"reading a segment of {segment.member}")
 
 
 def _complete(

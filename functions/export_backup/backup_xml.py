@@ -6,9 +6,11 @@ cannot hold are escaped as in the CSV files (see `cells`).
 """
 
 import re
-from typing import Final
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import Any, Final
 
-from functions.export_backup.catalogue import Cell, Column, Row, Table
+from functions.export_backup.catalogue import Cell, Column, Kind, Row, Table
 from functions.export_backup.cells import LOOKALIKE, Tally, escape
 
 FORMAT: Final = "1"
@@ -18,12 +20,7 @@ _ILLEGAL = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
 _UNHELD = re.compile(f"{LOOKALIKE}|[{_ILLEGAL}]")
 # What may have to be altered: one class without branches, which `re` searches five times as fast.
 _CARE = re.compile(rf"[&<>\r\\{_ILLEGAL}]")
-_MARKUP = str.maketrans({
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",  # `]]>` may not stand in text
-    "\r": "&#13;",  # a bare one is read as a line feed, https://www.w3.org/TR/xml/#sec-line-ends
-})  # fmt: skip
+_ESCAPED = re.compile(rf"[\\{_ILLEGAL}]")
 
 
 class BackupXml:
@@ -60,34 +57,108 @@ class BackupXml:
     def leave(self, element: str) -> None:
         self._add(f"</{element}>")
 
-    def record(self, table: Table, row: Row) -> None:
-        """One whole record with nothing nested in it."""
-        self.enter(table.element)
-        self.fields(table, row)
-        self.leave(table.element)
+    def record(self, table: Table, row: Row, markup: str | None = None) -> None:
+        """One whole record with nothing nested in it. `markup` is what `markup_of` made of it."""
+        self._add(f"\n<{table.element}>{self._fields(table, row, markup)}</{table.element}>")
 
-    def fields(self, table: Table, row: Row) -> None:
-        """A record's own values, for an element that was entered and goes on."""
-        self.tally.rows += 1
-        for column, cell in zip(table.columns, row, strict=True):
-            self.field(column, cell)
+    def open(self, table: Table, row: Row, markup: str | None, inside: str) -> None:
+        """A record's element, its own values, and the element of what is nested in it, left open."""
+        self._add(f"\n<{table.element}>{self._fields(table, row, markup)}\n<{inside}>")
 
     def field(self, column: Column, cell: Cell) -> None:
         """One value: no element where there is none, an empty element for an empty text."""
+        self._add(self._field(column, cell))
+
+    def _fields(self, table: Table, row: Row, markup: str | None) -> str:
+        self.tally.rows += 1
+        if markup is not None:
+            return markup
+        return "".join(self._field(column, cell) for column, cell in zip(table.columns, row, strict=True))
+
+    def _field(self, column: Column, cell: Cell) -> str:
         if cell is None:
-            return
+            return ""
         if isinstance(cell, str):
             content = self._content(cell)
         else:
             item = column.item
             content = "".join(f"<{item}>{self._content(text)}</{item}>" for text in cell)
-        self._add(f"<{column.name}>{content}</{column.name}>")
+        return f"<{column.name}>{content}</{column.name}>"
 
     def _content(self, text: str) -> str:
         if not _CARE.search(text):
             return text
-        return escape(text, _UNHELD, self.tally.replaced).translate(_MARKUP)
+        return _marked(escape(text, _UNHELD, self.tally.replaced))
 
     def _add(self, piece: str) -> None:
         self._pieces.append(piece)
         self._characters += len(piece)
+
+
+def markup_of(table: Table, rows: Sequence[Row]) -> list[str | None]:
+    """The values of each of these rows as elements, formed column by column, which takes a fifth of the time.
+
+    None for a row with a character that has to be escaped: escapes are counted, and only of records that
+    are written, so `BackupXml` forms that row by itself.
+    """
+    if not rows:
+        return []
+    tag = ""  # what stands between two values: one element's end, the next one's beginning
+    pieces: list[Iterable[Any]] = []
+    escaping: set[int] = set()
+    for column, cells in zip(table.columns, zip(*rows, strict=True), strict=True):
+        texts = _marked_up(column, cells, escaping)
+        name = column.name
+        if None in texts:
+            elements = ["" if text is None else f"<{name}>{text}</{name}>" for text in texts]
+            pieces += [repeat(tag), elements] if tag else [elements]
+            tag = ""
+        else:
+            pieces += [repeat(f"{tag}<{name}>"), texts]
+            tag = f"</{name}>"
+    pieces.append(repeat(tag, len(rows)))
+    formed: list[str | None] = list(map("".join, zip(*pieces)))  # noqa: B905 - some of them have no end
+    for number in escaping:
+        formed[number] = None
+    return formed
+
+
+def _marked_up(column: Column, cells: Sequence[Cell], escaping: set[int]) -> Sequence[str | None]:
+    if column.kind is not Kind.LIST:
+        texts: Sequence[str | None] = cells  # type: ignore[assignment]
+        whole = "".join(filter(None, texts))
+        if _ESCAPED.search(whole):
+            escaping.update(number for number, text in enumerate(texts) if text and _UNHELD.search(text))
+        if "&" in whole or "<" in whole or ">" in whole or "\r" in whole:
+            return [
+                _marked(text)
+                if text and ("&" in text or "<" in text or ">" in text or "\r" in text)
+                else text
+                for text in texts
+            ]
+        return texts
+    item = column.item
+    return [
+        None
+        if cell is None
+        else "".join(f"<{item}>{_clean(text, number, escaping)}</{item}>" for text in cell)
+        if isinstance(cell, tuple)
+        else _clean(cell, number, escaping)
+        for number, cell in enumerate(cells)
+    ]
+
+
+def _clean(text: str, number: int, escaping: set[int]) -> str:
+    if _UNHELD.search(text):
+        escaping.add(number)
+    return _marked(text)
+
+
+def _marked(text: str) -> str:
+    """Text that is read back as it is. The four replacements take a fifth of what `translate` takes."""
+    return (
+        text.replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")  # `]]>` may not stand in text
+        .replace("\r", "&#13;")  # read as a line feed else, https://www.w3.org/TR/xml/#sec-line-ends
+    )

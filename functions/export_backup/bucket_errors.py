@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
+from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, IncompleteReadError
 
 from shared.aws_errors import may_pass
 
@@ -41,7 +41,8 @@ def is_passing(error: BaseException) -> bool:
     """Whether the same request may well succeed later."""
     if isinstance(error, ClientError | BotoCoreError) and may_pass(error):
         return True
-    return error_code(error) in _CURED_BY_A_FRESH_UPLOAD or isinstance(error, IncompleteReadError | OSError)
+    damaged_on_its_way = isinstance(error, IncompleteReadError | FlexibleChecksumError | OSError)
+    return damaged_on_its_way or error_code(error) in _CURED_BY_A_FRESH_UPLOAD
 
 
 def translated(error: BaseException, action: str) -> BucketUnavailable | BucketRefused:

@@ -9,7 +9,7 @@ from typing import Any
 from functions.export_backup.unit import Unit
 from shared.ids import is_account_id, is_backup_id
 
-STEPS = frozenset({"plan", "export", "assemble", "ready", "fail", "clean"})
+STEPS = frozenset({"plan", "export", "assemble", "verify", "ready", "fail", "clean"})
 """All are the workflow's but `clean`, which the API sends, asynchronously, once it has ended a backup."""
 
 

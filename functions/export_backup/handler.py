@@ -16,6 +16,7 @@ from functions.export_backup.outcomes import of_error
 from functions.export_backup.settings import Settings
 from functions.export_backup.source import Source
 from functions.export_backup.steps import Steps
+from functions.export_backup.wire import tapped
 from shared.environment import read_settings
 from shared.logs import get_logger, shape_of
 from shared.moments import utc_now
@@ -27,10 +28,12 @@ settings = read_settings(Settings, os.environ)
 _config = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5})
 
 dynamodb = boto3.client("dynamodb", config=_config)
+# A client of its own, since its answers to Query come unparsed.
+records = tapped(boto3.client("dynamodb", config=_config))
 store = BackupStore(dynamodb, settings.table_name, history_days=settings.history_days)
 steps = Steps(
     store,
-    lambda account_id: Source(dynamodb, settings.source_table_name, account_id),
+    lambda account_id: Source(records, settings.source_table_name, account_id),
     boto3.client("s3", config=_config),
     settings.bucket_name,
     clock=utc_now,
@@ -42,7 +45,7 @@ steps = Steps(
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: Mapping[str, Any], context: Any) -> dict[str, object]:  # noqa: ARG001
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, object]:
     """Take the step that the workflow, or the API after a backup's end, asks for.
 
     Step Functions sees the class of what is raised, and prints its text: so only our own outcomes get out,
@@ -56,7 +59,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, object]:  # noq
         raise
     logger.append_keys(step=step.name, account_id=step.account_id, backup_id=step.backup_id)
     try:
-        result = steps.take(step)
+        result = steps.take(step, context.get_remaining_time_in_millis() / 1000)
     except ForeignEvent as error:
         logger.error("event refused", error=shape_of(error))
         raise

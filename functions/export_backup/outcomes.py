@@ -8,6 +8,8 @@ from functions.export_backup.archive import ArchiveKeyTaken, ArchiveMissing, Seg
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
 from functions.export_backup.event import ForeignEvent
 from functions.export_backup.source import SourceRefused, SourceUnavailable
+from functions.export_backup.unit_report import RecordsUnaccounted
+from functions.export_backup.verification import ArchiveDamaged
 from shared.aws_errors import may_pass
 from shared.backup import Failure, Reason
 from shared.store import Superseded
@@ -32,7 +34,11 @@ def of_error(error: Exception) -> tuple[Exception, Failure]:
             return error, Failure(Reason.STORAGE_UNAVAILABLE)
         case BucketRefused():
             return error, Failure(Reason.STORAGE_REFUSED)
-        case SegmentMissing() | SegmentDamaged() | ArchiveMissing() | ArchiveKeyTaken():
+        case SegmentMissing() | SegmentDamaged() | ArchiveDamaged():
+            return error, Failure(Reason.ARCHIVE_DAMAGED, error.member)
+        case RecordsUnaccounted():
+            return error, Failure(Reason.ARCHIVE_DAMAGED, error.table)
+        case ArchiveMissing() | ArchiveKeyTaken():
             return error, Failure(Reason.ARCHIVE_DAMAGED)
         case Superseded() | ForeignEvent():
             return error, Failure(Reason.INTERNAL)

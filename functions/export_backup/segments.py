@@ -183,6 +183,11 @@ class SegmentWriter:
         )
 
 
+def segment_key(prefix: str, member: str) -> str:
+    """Where an attempt whose objects have this prefix leaves its segment of the member."""
+    return f"{prefix}{member}.deflate"
+
+
 class SegmentWriters:
     """The writers of one attempt at one unit, by member name; the `with` block is the transaction.
 
@@ -208,7 +213,7 @@ class SegmentWriters:
 
     def __getitem__(self, member: str) -> SegmentWriter:
         if member not in self._writers:
-            key = f"{self._prefix}{member}.deflate"
+            key = segment_key(self._prefix, member)
             self._writers[member] = SegmentWriter(self._client, self._bucket, key, member, self._level)
         return self._writers[member]
 

@@ -2,12 +2,12 @@
 
 import base64
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.export_backup.catalogue import (
@@ -20,6 +20,7 @@ from functions.export_backup.catalogue import (
     Table,
     partition,
 )
+from functions.export_backup.wire import RAW, Unexpected, decimal, page_of
 from shared.aws_errors import may_pass
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 Value = Mapping[str, Any]
 """A value as DynamoDB's low-level API gives it: `{"S": "text"}`."""
-
-_WITH_EXPONENT = re.compile(r"[+-]?[0-9]*\.?[0-9]+[eE][+-]?[0-9]{1,3}")
 
 _FINAL = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
 
@@ -49,13 +48,16 @@ class SourceRefused(Exception):
         self.table = table
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, gc=False):
+    """One record, its values as text. A struct of msgspec's, which is made in a tenth of the time."""
+
     sk: str
     created: str | None
     """The moment of creation as the source writes it."""
     status: str | None
     row: Row
+    markup: str | None = None
+    """The row as elements of backup.xml, where nothing in it has to be escaped."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,11 @@ class Source:
         query = self._query(table, first, before)
         while True:
             answer = self._answer(table, query)
-            page = [record for record in records(table, answer["Items"]) if record.sk != before]
-            next_key = answer.get("LastEvaluatedKey")
-            # Parsed, a page takes twenty times its megabyte: one at a time.
+            page, next_key = _page(table, answer)
+            # Parsed, a page takes many times its megabyte: one at a time.
             del answer
+            if before is not None and page and page[-1].sk >= before:
+                page = [record for record in page if record.sk < before]
             yield page
             del page
             if not next_key:
@@ -122,6 +125,20 @@ class Source:
             raise
 
 
+def _page(table: Table, answer: Mapping[str, Any]) -> tuple[list[Record], Any]:
+    """The records of an answer to Query, and where to go on."""
+    if RAW not in answer:
+        return list(records(table, answer["Items"])), answer.get("LastEvaluatedKey")
+    try:
+        page = page_of(table, answer[RAW])
+    except Unexpected:
+        parsed = json.loads(answer[RAW])
+        return list(records(table, parsed["Items"])), parsed.get("LastEvaluatedKey")
+    rows = zip(*page.cells, strict=True)
+    keys = [key or "" for key in page.keys] if None in page.keys else page.keys
+    return list(map(Record, keys, page.created, page.status, rows)), page.next_key  # type: ignore[arg-type]
+
+
 def records(table: Table, items: Iterable[Mapping[str, Value]]) -> Iterator[Record]:
     """The records of one page of DynamoDB's items, in their order."""
     for item in items:
@@ -149,11 +166,6 @@ def text(value: Value | None) -> str | None:
             return None
         case _:
             return _json(value)
-
-
-def decimal(number: str) -> str:
-    """A number in plain decimal digits, exact: `1E+40` has 41 of them, `2.1e-05` is `0.000021`."""
-    return f"{Decimal(number):f}" if _WITH_EXPONENT.fullmatch(number) else number
 
 
 def _cell(column: Column, value: Value | None) -> Cell:
@@ -188,7 +200,10 @@ def _json(value: Value) -> str:
         case "NULL":
             return "null"
         case "B":
-            return json.dumps(base64.b64encode(content).decode("ascii"))
+            # botocore hands bytes over, the wire their base64.
+            return json.dumps(
+                content if isinstance(content, str) else base64.b64encode(content).decode("ascii")
+            )
         case "L":
             return f"[{','.join(map(_json, content))}]"
         case "M":

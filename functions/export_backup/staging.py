@@ -17,12 +17,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.export_backup.archive import SegmentDamaged, SegmentMissing
 from functions.export_backup.bucket_errors import error_code, translated, translating
+from functions.export_backup.catalogue import DATA_MEMBERS
 from functions.export_backup.event import Exported
-from functions.export_backup.segments import Segment, SegmentWriters
+from functions.export_backup.segments import Segment, SegmentWriters, segment_key
 from functions.export_backup.unit_report import UnitReport
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+_REPORT = "report.json"
 
 
 def corner_of(backup_id: str) -> str:
@@ -47,26 +51,40 @@ class Staging:
         with translating("keeping a unit's report"):
             self._client.put_object(
                 Bucket=self._bucket,
-                Key=self._place(unit, attempt) + "report.json",
+                Key=self._place(unit, attempt) + _REPORT,
                 Body=json.dumps(document).encode(),
                 ContentType="application/json",
             )
 
     def report(self, exported: Exported) -> tuple[list[Segment], UnitReport]:
-        """What the attempt that counts wrote. Raises BucketUnavailable, BucketRefused, SegmentMissing."""
-        key = self._place(exported.unit, exported.attempt) + "report.json"
+        """What the attempt that counts wrote, all of it at that attempt's own place.
+
+        Raises BucketUnavailable, BucketRefused, SegmentMissing, SegmentDamaged.
+        """
+        place = self._place(exported.unit, exported.attempt)
+        key = place + _REPORT
         try:
             body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except (BotoCoreError, ClientError) as error:
             if error_code(error) == "NoSuchKey":
-                raise SegmentMissing(f"report at {key}") from None
+                raise SegmentMissing(_REPORT, key) from None
             raise translated(error, "reading a unit's report") from error
         try:
             document = json.loads(body)
             segments = [Segment.from_dict(one) for one in document["segments"]]
-            return segments, UnitReport.from_json(document["counts"])
+            report = UnitReport.from_json(document["counts"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise SegmentDamaged(f"report at {key}") from None
+            raise SegmentDamaged(_REPORT, key) from None
+        members = [segment.member for segment in segments]
+        if len(set(members)) != len(members) or not set(members) <= set(DATA_MEMBERS):
+            raise SegmentDamaged(_REPORT, key)
+        for segment in segments:
+            if segment.key != segment_key(place, segment.member):
+                raise SegmentDamaged(segment.member, segment.key)
+        for member, count in report.members.items():
+            if count.rows and member not in members:
+                raise SegmentMissing(member, segment_key(place, member))
+        return segments, report
 
     def _place(self, unit: int, attempt: str) -> str:
         return f"{corner_of(self._backup_id)}{unit:05d}/{attempt}/"

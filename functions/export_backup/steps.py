@@ -1,4 +1,4 @@
-"""The workflow's steps: plan, export a unit, assemble, then ready; or fail. And clean, after a cancel.
+"""The workflow's steps: plan, export a unit, assemble, verify, ready; or fail. And clean, after a cancel.
 
 Each asks first whether its backup still holds the account's lock, so a cancelled, redriven or overtaken run
 stops at its next step, in the middle of an export or an assembly within a second, and can never write a
@@ -8,17 +8,19 @@ terminal state. Each asks again after its last write to the bucket; why, leftove
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
+from functions.export_backup.accounts import check_manifest
 from functions.export_backup.archive import Archive, Destination, assemble, published_at
-from functions.export_backup.catalogue import DATA_MEMBERS, MANIFEST_MEMBER
+from functions.export_backup.catalogue import MANIFEST_MEMBER
+from functions.export_backup.contents import Contents, contents_of
 from functions.export_backup.encodings import encoding
 from functions.export_backup.event import (
-    Exported,
     ForeignEvent,
     NumberedUnit,
     Step,
@@ -28,14 +30,12 @@ from functions.export_backup.event import (
     unit_of,
 )
 from functions.export_backup.leftovers import Leftovers
-from functions.export_backup.manifest import manifest
 from functions.export_backup.progress import OnceASecond
-from functions.export_backup.segments import Segment
 from functions.export_backup.source import Source
 from functions.export_backup.staging import Staging
 from functions.export_backup.unit import Account, Unit, export_unit
-from functions.export_backup.unit_report import UnitReport, total
-from functions.export_backup.zip_layout import Member, add_up
+from functions.export_backup.verification import StoredArchive, readable_bytes
+from functions.export_backup.zip_layout import lay_out
 from shared.backup import Backup, Failure, Reason, State
 from shared.logs import shape_of
 from shared.moments import Clock
@@ -73,8 +73,10 @@ class Steps:
         self._leftovers = Leftovers(s3, bucket)
         self._logger = logger
 
-    def take(self, step: Step) -> dict[str, object]:
+    def take(self, step: Step, seconds_left: float = math.inf) -> dict[str, object]:
         """Take one step; what it returns goes into the workflow's state: ids and counts.
+
+        `seconds_left` is the time after which whoever calls is killed: verifying reads no more than it can.
 
         Once the backup has ended, whoever ended it, the step takes away what it left in the bucket. That this
         did not work is logged and no more: the bucket's lifecycle rules come after it.
@@ -84,7 +86,7 @@ class Steps:
         if step.name == "clean":
             return self._clean(step)
         try:
-            result = self._taken(step)
+            result = self._taken(step, seconds_left)
         except ForeignEvent:
             raise
         except Exception:
@@ -96,7 +98,7 @@ class Steps:
             self._tidied(step)
         return result
 
-    def _taken(self, step: Step) -> dict[str, object]:
+    def _taken(self, step: Step, seconds_left: float) -> dict[str, object]:
         match step.name:
             case "plan":
                 return self._plan(step)
@@ -104,6 +106,8 @@ class Steps:
                 return self._export(step)
             case "assemble":
                 return self._assemble(step)
+            case "verify":
+                return self._verify(step, seconds_left)
             case "ready":
                 return self._ready(step)
             case _:
@@ -147,37 +151,39 @@ class Steps:
         return {"unit": numbered.number, "attempt": attempt, "records": records}
 
     def _assemble(self, step: Step) -> dict[str, object]:
+        backup, contents = self._gathered(step)
+        archive = assemble(
+            self._s3,
+            self._destination(backup),
+            contents.members,
+            backup.snapshot_at,
+            OnceASecond(lambda: self._running(step), self._clock),
+        )
+        self._running(step)  # the backup may have ended in the very moment in which S3 published
+        return {"bytes": archive.size, "records": contents.records, "replaced": contents.replaced}
+
+    def _verify(self, step: Step, seconds_left: float) -> dict[str, object]:
+        """Read back what was assembled, and compare it with what the units say, whom assembling asked too."""
+        counts = archive_of(step)
+        backup, contents = self._gathered(step)
+        layout = lay_out(contents.members, backup.snapshot_at)
+        if counts != (layout.size, contents.records, contents.replaced):
+            raise ForeignEvent("the counts are not those of these units")
+        stored = StoredArchive(
+            self._s3,
+            self._destination(backup),
+            Archive(layout.size, layout.members),
+            OnceASecond(lambda: self._running(step), self._clock),
+        )
+        check_manifest(stored.content(MANIFEST_MEMBER), contents.counts)
+        return {"verified": stored.verify_contents(readable_bytes(seconds_left))}
+
+    def _gathered(self, step: Step) -> tuple[Backup, Contents]:
         exported = exported_of(step)
         backup = self._running(step)
         if len(exported) != backup.units:
             raise ForeignEvent("not as many units as were planned")
-        still_wanted = OnceASecond(lambda: self._running(step), self._clock)
-        archive, report = self._publish(backup, exported, still_wanted)
-        self._running(step)  # the backup may have ended in the very moment in which S3 published
-        return {
-            "bytes": archive.size,
-            "records": sum(count.written for count in report.tables.values()),
-            "replaced": sum(sum(count.replaced.values()) for count in report.members.values()),
-        }
-
-    def _publish(
-        self, backup: Backup, exported: list[Exported], still_wanted: Callable[[], None]
-    ) -> tuple[Archive, UnitReport]:
-        staging = Staging(self._s3, self._bucket, backup.id)
-        contents: dict[str, list[Segment]] = {name: [] for name in DATA_MEMBERS}
-        reports: list[UnitReport] = []
-        for unit in exported:
-            segments, report = staging.report(unit)
-            reports.append(report)
-            for segment in segments:
-                contents[segment.member].append(segment)
-        whole = total(reports)
-        # Every moment in the archive is the snapshot's, so that a repeated assembly makes the same bytes.
-        created_at = backup.snapshot_at
-        totals = [add_up(name, content) for name, content in contents.items()]
-        members = [Member(name, content) for name, content in contents.items()]
-        members.append(Member(MANIFEST_MEMBER, [manifest(backup, totals, whole, created_at)]))
-        return assemble(self._s3, self._destination(backup), members, created_at, still_wanted), whole
+        return backup, contents_of(backup, Staging(self._s3, self._bucket, backup.id), exported)
 
     def _ready(self, step: Step) -> dict[str, object]:
         size, records, replaced = archive_of(step)

@@ -5,25 +5,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from functions.export_backup.backup_xml import markup_of
 from functions.export_backup.catalogue import COMMENTS, RECIPIENTS, RESPONSES, Row, Table
 from functions.export_backup.cells import CsvMember
 from functions.export_backup.encodings import Encoding
 from functions.export_backup.source import Record
-from functions.export_backup.unit_report import Reason, TableCount
+from functions.export_backup.unit_report import Reason, RecordsUnaccounted, TableCount
 
 
 class Sink(Protocol):
     """Where a member's bytes go."""
 
     def write(self, content: bytes, /) -> object: ...
-
-
-class RecordsUnaccounted(Exception):
-    """Records were read that were neither written nor left out for a reason: a bug in this program, so
-    nobody tries again, and the archive is never offered."""
-
-    def __init__(self, table: str) -> None:
-        super().__init__(f"not every record of {table} is accounted for")
 
 
 class Stream:
@@ -63,7 +56,7 @@ class Stream:
             if page is None:
                 return None
             self._read += len(page)
-            self._page = self._placed(page)
+            self._page = self._marked_up(self._placed(page))
             self._tell()
         return self._page[self._next]
 
@@ -95,9 +88,15 @@ class Stream:
 
     def count(self) -> TableCount:
         read = self._read - (len(self._page) - self._next)  # the rest is the next attempt's to read
-        if read != self.written + self.left_out.total():
+        count = TableCount(read, self.written, dict(self.left_out))
+        if not count.is_accounted:
             raise RecordsUnaccounted(self.table.name)
-        return TableCount(read, self.written, dict(self.left_out))
+        return count
+
+    def _marked_up(self, page: list[Record]) -> list[Record]:
+        for record, markup in zip(page, markup_of(self.table, [record.row for record in page]), strict=True):
+            record.markup = markup
+        return page
 
     def _placed(self, page: list[Record]) -> list[Record]:
         if self.table not in (RECIPIENTS, COMMENTS, RESPONSES):

@@ -187,19 +187,19 @@ class _Export:
 
     def _version(self, file: Record) -> None:
         self._files.keep(file.row)
-        self._xml.enter(FILES.element)
-        self._xml.fields(FILES, file.row)
         if self._files.is_well_formed(file):
             end = file.sk + _BEHIND_NUMBER
             self._skip_orphans(file.sk)
-            self._xml.enter("recipients")
+            self._xml.open(FILES, file.row, file.markup, "recipients")
             self._keep_all(self._recipients, self._recipients.below(end))
             self._xml.leave("recipients")
             self._xml.enter("comments")
             for comment in self._comments.below(end):
                 self._comment(comment)
             self._xml.leave("comments")
-        self._xml.leave(FILES.element)
+            self._xml.leave(FILES.element)
+        else:
+            self._xml.record(FILES, file.row, file.markup)
         self._flush_long_xml()
 
     def _comment(self, comment: Record) -> None:
@@ -211,9 +211,7 @@ class _Export:
             self._responses.skip(reason, responses)
             return
         self._comments.keep(comment.row)
-        self._xml.enter(COMMENTS.element)
-        self._xml.fields(COMMENTS, comment.row)
-        self._xml.enter("responses")
+        self._xml.open(COMMENTS, comment.row, comment.markup, "responses")
         self._keep_all(self._responses, responses)
         self._xml.leave("responses")
         self._xml.leave(COMMENTS.element)
@@ -240,7 +238,7 @@ class _Export:
                 stream.left_out[reason] += 1
                 continue
             stream.keep(record.row)
-            self._xml.record(stream.table, record.row)
+            self._xml.record(stream.table, record.row, record.markup)
             self._flush_long_xml()
 
     def _reason(self, record: Record) -> Reason | None:

@@ -10,6 +10,16 @@ from typing import Any
 from functions.export_backup.cells import EXCEL_LINES, Tally
 
 
+class RecordsUnaccounted(Exception):
+    """Records were read that are neither in the archive nor left out for a reason: a bug in this program, so
+    nobody tries again, and the archive is never offered. `table` is a table's name, or the member's that
+    has not what its tables have."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"not every record of {table} is accounted for")
+        self.table = table
+
+
 class Reason(StrEnum):
     """Why a record of the source is not in the archive."""
 
@@ -47,6 +57,11 @@ class TableCount:
     written: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Records by reason."""
+
+    @property
+    def is_accounted(self) -> bool:
+        """Whether every record that was read was written, or left out for a reason."""
+        return self.read == self.written + sum(self.left_out.values())
 
 
 @dataclass(frozen=True)

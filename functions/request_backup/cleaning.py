@@ -1,4 +1,4 @@
-"""Having a cancelled backup's leftovers cleaned up: by the export function, which knows where they are."""
+"""Having an ended backup's leftovers cleaned up: by the export function, which knows where they are."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""Starting and stopping a backup's workflow."""
+"""Starting and stopping a backup's workflow, and asking how it is."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,32 @@ class Start(Enum):
     """The answer was lost, or Step Functions is busy: the execution may run, or be started later."""
     REFUSED = "refused"
     """Step Functions said no, and there is no execution."""
+
+
+@dataclass(frozen=True)
+class NeverWas:
+    """There is no execution, or none that Step Functions shows yet."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """The execution is at work, or waits for a retry."""
+
+
+@dataclass(frozen=True)
+class EndedWell:
+    archive: object
+    """What assembling the archive returned, as the workflow's next step would have been given it."""
+
+
+@dataclass(frozen=True)
+class EndedBadly:
+    timed_out: bool
+    by_itself: bool
+    """It came to the workflow's own end: what a step has noted is why. Else AWS or an operator ended it."""
+
+
+Execution = NeverWas | Running | EndedWell | EndedBadly
 
 
 class Workflow:
@@ -61,10 +89,42 @@ class Workflow:
         https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html
         """
         try:
-            self._client.stop_execution(
-                executionArn=f"{self._arn.replace(':stateMachine:', ':execution:')}:{backup.id}"
-            )
+            self._client.stop_execution(executionArn=self._execution_arn(backup))
         except self._client.exceptions.ExecutionDoesNotExist:
             return
         except self._client.exceptions.ValidationException:
             return  # the local AWS's word for an execution that has ended
+
+    def state(self, backup: Backup) -> Execution:
+        """How the backup's execution is. Raises botocore's ClientError and BotoCoreError.
+
+        Step Functions may tell of a moment ago: of one that has just been started that it is not there, of
+        one that has just ended that it runs. Never of one that runs that it has ended, except where a
+        redrive has brought it back; that one runs up against the fence, as an overtaken one does.
+        https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+        """
+        try:
+            found = self._client.describe_execution(executionArn=self._execution_arn(backup))
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return NeverWas()
+        match found["status"]:
+            case "SUCCEEDED":
+                return EndedWell(_archive_in(found.get("output", "")))
+            case "FAILED":
+                # "BackupFailed" is the workflow's own end, "States.Runtime" is not.
+                return EndedBadly(timed_out=False, by_itself="." not in found.get("error", ""))
+            case "TIMED_OUT" | "ABORTED" as status:
+                return EndedBadly(timed_out=status == "TIMED_OUT", by_itself=False)
+            case _:
+                return Running()
+
+    def _execution_arn(self, backup: Backup) -> str:
+        return f"{self._arn.replace(':stateMachine:', ':execution:')}:{backup.id}"
+
+
+def _archive_in(output: str) -> object:
+    try:
+        state = json.loads(output)
+    except ValueError:
+        return None
+    return state.get("archive") if isinstance(state, Mapping) else None

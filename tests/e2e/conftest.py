@@ -19,8 +19,7 @@ OWN_PAGE = "https://app.example.com"
 def world() -> Iterator[World]:
     """The real template, built and deployed by SAM CLI, on a local AWS that enforces IAM."""
     template = stack.build()
-    # Retry pauses of minutes become seconds; what is retried stays what it is.
-    with running(log=STATE / "e2e-ministack.log", settings={"_SFN_WAIT_SCALE": "0.02"}) as aws:
+    with running(log=STATE / "e2e-ministack.log") as aws:
         yield World(aws, stack.deploy(aws, template, {"TabOrigin": OWN_PAGE}))
 
 

@@ -19,6 +19,15 @@ from local.aws import ROOT
 from shared.backup import Backup
 from shared.store import cancelled
 from tests.e2e.test_requests import held_back
+from tests.e2e.test_sweeper import (
+    abort,
+    fall_silent,
+    lease_of,
+    never_started,
+    state_of,
+    sweep,
+    without_status_events,
+)
 from tests.e2e.world import World, eventually
 
 Statement = tuple[str, str]
@@ -197,6 +206,57 @@ def names_a_missing_part(world: World) -> bool:
     return bool(pending["failure"]["reason"] == "archive_damaged")
 
 
+def starts_what_was_lost(world: World) -> bool:
+    backup = never_started(world, world.account())
+    sweep(world)
+    if backup.id in world.executions():
+        world.outcome_of(backup.id)
+        return True
+    # Where the start is refused the account is free all the same, and where nothing could be read it waits.
+    assert state_of(world, backup) in ("failed", "pending")
+    return False
+
+
+def leaves_a_slow_backup_alone(world: World) -> bool:
+    account = world.account()
+    with held_back(world):
+        world.ask(world.token(account.id))
+        fall_silent(world, account)
+        before = lease_of(world, account)
+        sweep(world)
+        return lease_of(world, account) > before
+
+
+def aborted(world: World) -> Backup:
+    """A backup whose workflow an operator has stopped, and of which nobody has heard since."""
+    account = world.account()
+    token = world.token(account.id)
+    with without_status_events(world), held_back(world):
+        abort(world, world.ask(token))
+        fall_silent(world, account)
+    running = world.store().running(account.id)
+    assert running is not None
+    return running
+
+
+def closes_what_was_aborted(world: World) -> bool:
+    backup = aborted(world)
+    sweep(world)
+    return state_of(world, backup) == "failed"
+
+
+def has_what_was_aborted_cleaned_up_and_told(world: World) -> bool:
+    backup = aborted(world)
+    sweep(world)
+    assert state_of(world, backup) == "failed"
+
+    def logged() -> str | None:
+        lines = "\n".join(line for line in world.logs() if backup.account_id in line)
+        return lines if "backup closed as failed" in lines else None
+
+    return "account not looked after" not in eventually(logged, "the sweeper's log")
+
+
 ENFORCED: dict[Statement, Callable[[World], bool]] = {
     ("RequestBackupRole", "ReadBackups"): looks,
     ("RequestBackupRole", "ListBackups"): looks,
@@ -225,16 +285,29 @@ ENFORCED: dict[Statement, Callable[[World], bool]] = {
     ("NotifyRole", "SendMail"): mails,
     ("NotifyRole", "SignLinks"): mails,
     ("DownloadRole", "FetchArchives"): links,
+    ("SweepBackupsRole", "FindSilentBackups"): starts_what_was_lost,
+    ("SweepBackupsRole", "ReadBackups"): starts_what_was_lost,
+    ("SweepBackupsRole", "StartWorkflow"): starts_what_was_lost,
+    ("SweepBackupsRole", "ExtendLeases"): leaves_a_slow_backup_alone,
+    ("SweepBackupsRole", "AskWorkflow"): closes_what_was_aborted,
+    ("SweepBackupsRole", "FreeTheLock"): closes_what_was_aborted,
+    ("SweepBackupsRole", "WriteHistory"): closes_what_was_aborted,
+    ("SweepBackupsRole", "CloseAndCleanUp"): has_what_was_aborted_cleaned_up_and_told,
+    ("SweepBackupsRole", "Tell"): has_what_was_aborted_cleaned_up_and_told,
 }
 
 SIMULATED: dict[Statement, tuple[str, str]] = {
     **{
         (f"{function}Role", "WriteLogs"): ("logs:PutLogEvents", f"{function}Logs")
-        for function in ("RequestBackup", "ExportBackup", "Notify")
+        for function in ("RequestBackup", "ExportBackup", "Notify", "SweepBackups")
     },
     **{
-        (role, "Trace"): ("xray:PutTraceSegments", "*")
-        for role in ("RequestBackupRole", "ExportBackupRole", "NotifyRole", "WorkflowRole")
+        (f"{traced}Role", "Trace"): ("xray:PutTraceSegments", "*")
+        for traced in ("RequestBackup", "ExportBackup", "Notify", "SweepBackups", "Workflow")
+    },
+    **{
+        (role, "KeepWhatFailed"): ("sqs:SendMessage", "FailedInvocations")
+        for role in ("ExportBackupRole", "NotifyRole", "SweepBackupsRole")
     },
     # The local AWS answers 404 for an object that is not there to whoever asks.
     ("DownloadRole", "TellMissingFromForbidden"): ("s3:ListBucket", "ArchiveBucket"),
@@ -288,6 +361,9 @@ def arn_of(world: World, resource: str) -> str:
     if resource.endswith("Function"):
         function = world.client("lambda").get_function_configuration(FunctionName=physical)
         return str(function["FunctionArn"])
+    if resource == "FailedInvocations":
+        queue = world.client("sqs").get_queue_attributes(QueueUrl=physical, AttributeNames=["QueueArn"])
+        return str(queue["Attributes"]["QueueArn"])
     if resource.endswith("Bucket"):
         return f"arn:aws:s3:::{physical}"
     groups = world.client("logs").describe_log_groups(logGroupNamePrefix=physical)["logGroups"]

@@ -153,24 +153,31 @@ class World:
     def take(
         self, name: str, backup_id: str = OWN, /, *, steps: Steps | None = None, **payload: Any
     ) -> dict[str, Any]:
-        step = Step(name, ACCOUNT_ID, backup_id, payload)  # type: ignore[arg-type]
-        result: dict[str, Any] = (steps or self.steps).take(step)
+        result: dict[str, Any] = (steps or self.steps).take(self.step(name, backup_id, **payload))
         return result
+
+    def step(self, name: str, backup_id: str = OWN, /, **payload: Any) -> Step:
+        return Step(name, ACCOUNT_ID, backup_id, payload)  # type: ignore[arg-type]
 
     def run(self, *units: Unit) -> dict[str, Any]:
         """All steps up to ready, as the workflow takes them; what assembling returned."""
-        archive = self.assembled(*units)
+        exported = self.exported(*units)
+        archive = self.take("assemble", exported=exported)
+        self.take("verify", exported=exported, archive=archive)
         self.take("ready", archive=archive)
         return archive
 
     def assembled(self, *units: Unit) -> dict[str, Any]:
         """All steps up to assembling; what that returned."""
+        return self.take("assemble", exported=self.exported(*units))
+
+    def exported(self, *units: Unit) -> list[dict[str, Any]]:
+        """All steps up to the last export; what each of them returned."""
         plan = self.take("plan")
         cut = [unit_event(NumberedUnit(number, unit)) for number, unit in enumerate(units)] or plan["units"]
         if units:
             self.store.begin(ACCOUNT_ID, OWN, units=len(units), now=self.now)
-        exported = [self.take("export", unit=unit) for unit in cut]
-        return self.take("assemble", exported=exported)
+        return [self.take("export", unit=unit) for unit in cut]
 
     def writes(self) -> Counter[str]:
         """Every call so far that may have changed something."""

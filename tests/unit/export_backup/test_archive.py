@@ -180,6 +180,7 @@ DENIED = (403, "AccessDenied", BucketRefused)
 def test_what_s3_keeps_refusing_ends_the_attempt_and_leaves_nothing(
     bucket: Bucket, operation: str, status: int, code: str, outcome: type[Exception]
 ) -> None:
+    """Faults 17 and 18: a part, the end of the upload."""
     members = staged(bucket, LARGE)
     bucket.refuse(operation, status, code)
     with pytest.raises(outcome, match=code):
@@ -189,8 +190,9 @@ def test_what_s3_keeps_refusing_ends_the_attempt_and_leaves_nothing(
 
 @pytest.mark.parametrize("operation", BEFORE_COMPLETION)
 def test_what_s3_does_not_answer_ends_the_attempt_and_leaves_nothing(bucket: Bucket, operation: str) -> None:
+    """Fault 17: time-out."""
     members = staged(bucket, LARGE)
-    bucket.never_answer(operation, carried_out=False)
+    bucket.cut(operation)
     with pytest.raises(BucketUnavailable, match="ReadTimeoutError"):
         assemble_in(bucket, members)
     assert_nothing_is_left(bucket)
@@ -208,6 +210,7 @@ def test_what_s3_does_not_answer_ends_the_attempt_and_leaves_nothing(bucket: Buc
 def test_what_s3_refuses_once_is_tried_again_and_the_bytes_are_the_same(
     bucket: Bucket, operation: str, status: int, code: str
 ) -> None:
+    """Faults 17 and 18: 500, SlowDown, 200 with an error in its body."""
     members = staged(bucket, LARGE)
     bucket.refuse(operation, status, code, times=1)
     assert_holds(bucket, assemble_in(bucket, members), LARGE)
@@ -222,6 +225,7 @@ def test_a_put_that_s3_refuses_leaves_nothing(bucket: Bucket) -> None:
 
 
 def test_when_the_abort_fails_the_first_error_is_the_one_reported(bucket: Bucket) -> None:
+    """Fault 19."""
     members = staged(bucket, LARGE)
     bucket.refuse("UploadPartCopy", 503, "SlowDown")
     bucket.refuse("AbortMultipartUpload", 403, "AccessDenied")
@@ -355,6 +359,7 @@ PUBLISHING = [(SMALL, "PutObject"), (LARGE, "CompleteMultipartUpload")]
 def test_published_and_the_answer_lost_is_success(
     bucket: Bucket, contents: dict[str, list[bytes]], operation: str, status: int
 ) -> None:
+    """Fault 18: answered with an error instead."""
     members = staged(bucket, contents)
     bucket.lose_answer(operation, status=status)
     assert_holds(bucket, assemble_in(bucket, members), contents)
@@ -365,8 +370,9 @@ def test_published_and_the_answer_lost_is_success(
 def test_published_and_answered_once_the_time_was_out_is_success(
     bucket: Bucket, contents: dict[str, list[bytes]], operation: str
 ) -> None:
+    """Fault 18: not answered at all."""
     members = staged(bucket, contents)
-    bucket.never_answer(operation, carried_out=True)
+    bucket.lose_answer(operation)
     assert_holds(bucket, assemble_in(bucket, members), contents)
     assert not bucket.open_uploads()
 
@@ -375,6 +381,7 @@ def test_published_and_answered_once_the_time_was_out_is_success(
 def test_a_second_attempt_finds_the_first_ones_archive(
     bucket: Bucket, contents: dict[str, list[bytes]]
 ) -> None:
+    """Fault 18: 412, of our own archive."""
     members = staged(bucket, contents)
     first = assemble_in(bucket, members)
     written = bucket.s3.head_object(Bucket=BUCKET, Key=KEY)["LastModified"]
@@ -389,6 +396,7 @@ def test_a_second_attempt_finds_the_first_ones_archive(
 def test_a_foreign_object_at_the_key_is_left_alone_and_never_taken_for_ours(
     bucket: Bucket, contents: dict[str, list[bytes]], foreign: str
 ) -> None:
+    """Fault 18: 412, of something else."""
     members = staged(bucket, contents)
     size = assemble_in(bucket, members).size
     bucket.s3.delete_object(Bucket=BUCKET, Key=KEY)
@@ -410,6 +418,7 @@ def test_a_foreign_object_at_the_key_is_left_alone_and_never_taken_for_ours(
 def test_what_cannot_be_looked_at_is_not_called_a_success(
     bucket: Bucket, contents: dict[str, list[bytes]]
 ) -> None:
+    """Fault 18: and then nobody can say whose it is."""
     members = staged(bucket, contents)
     assemble_in(bucket, members)
     bucket.refuse("HeadObject", 503, "SlowDown")

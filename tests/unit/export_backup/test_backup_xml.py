@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.export_backup.backup_xml import BackupXml
+from functions.export_backup.backup_xml import BackupXml, markup_of
 from functions.export_backup.catalogue import (
     COMMENTS,
     CONTACTS,
@@ -32,13 +32,13 @@ def rows(table: Table) -> st.SearchStrategy[Row]:
     return st.tuples(*(lists if column.kind is Kind.LIST else CELLS for column in table.columns))
 
 
-def document(users: list[Row]) -> tuple[bytes, BackupXml]:
+def document(users: list[Row], markup: list[str | None] | None = None) -> tuple[bytes, BackupXml]:
     xml = BackupXml()
     xml.begin()
     xml.record(ORGANISATION, ("1", "x"))
     xml.enter("users")
-    for row in users:
-        xml.record(USERS, row)
+    for row, formed in zip(users, markup or [None] * len(users), strict=True):
+        xml.record(USERS, row, formed)
     xml.leave("users")
     for element in ("contacts", "proofs"):
         xml.enter(element)
@@ -65,6 +65,23 @@ def test_every_text_comes_back_and_missing_is_not_empty(users: list[Row]) -> Non
     assert [values(USERS, user) for user in xml_root(content).findall("users/user")] == users
 
 
+@given(users=st.lists(rows(USERS), max_size=5))
+def test_formed_a_page_at_a_time_it_is_the_same_and_tallied_alike(users: list[Row]) -> None:
+    one_by_one, tallied = document(users)
+    by_page, tallied_too = document(users, markup_of(USERS, users))
+    assert by_page == one_by_one
+    assert tallied_too.tally == tallied.tally
+
+
+@given(files=st.lists(rows(FILES), max_size=4))
+def test_several_texts_in_a_value_too(files: list[Row]) -> None:
+    for row, formed in zip(files, markup_of(FILES, files), strict=True):
+        slow, fast = BackupXml(), BackupXml()
+        slow.record(FILES, row)
+        fast.record(FILES, row, formed)
+        assert fast.take() == slow.take()
+
+
 @given(
     contact=rows(CONTACTS), file=rows(FILES), recipient=rows(RECIPIENTS),
     comment=rows(COMMENTS), response=rows(RESPONSES),
@@ -82,15 +99,11 @@ def test_every_table_comes_back_from_where_the_schema_nests_it(
     xml.leave("contacts")
     for element in ("proofs", "proof"):
         xml.enter(element)
-    xml.enter("version")
-    xml.fields(FILES, file)
-    xml.enter("recipients")
+    xml.open(FILES, file, None, "recipients")
     xml.record(RECIPIENTS, recipient)
     xml.leave("recipients")
     xml.enter("comments")
-    xml.enter("comment")
-    xml.fields(COMMENTS, comment)
-    xml.enter("responses")
+    xml.open(COMMENTS, comment, None, "responses")
     xml.record(RESPONSES, response)
     for element in ("responses", "comment", "comments", "version", "proof", "proofs"):
         xml.leave(element)

@@ -16,8 +16,8 @@ from functions.export_backup.event import ForeignEvent, NumberedUnit, unit_event
 from functions.export_backup.progress import INTERVAL
 from functions.export_backup.staging import Staging
 from functions.export_backup.unit import Unit
-from functions.export_backup.unit_report import UnitReport
-from shared.backup import State
+from functions.export_backup.unit_report import MemberCount, UnitReport
+from shared.backup import Backup, State
 from shared.store import Superseded
 from tests.doubles import log_of
 from tests.unit.export_backup.running_backup import (
@@ -35,7 +35,7 @@ from tests.unit.export_backup.s3_bucket import BUCKET
 MIB = 1024**2
 NOISE = random.Random(7).randbytes(11 * MIB)  # noqa: S311 - data that deflate cannot make smaller
 WHOLE = unit_event(NumberedUnit(0, Unit()))
-LATE = ["plan", "export", "assemble", "ready", "fail"]
+LATE = ["plan", "export", "assemble", "verify", "ready", "fail"]
 
 
 @pytest.fixture
@@ -77,7 +77,11 @@ def exported_at_length(world: World) -> list[dict[str, Any]]:
     with staging.writers(0, OTHER) as writers:
         writers["files.csv"].write(NOISE)
         writers["comments.csv"].write(NOISE)
-    staging.keep_report(0, OTHER, writers.segments, UnitReport({}, {}))
+        writers["organisation.csv"].write(b"id\r\n9789\r\n")
+        writers["backup.xml"].write(b"<backup/>")
+    one = MemberCount(rows=1)
+    report = UnitReport({"organisation.csv": one, "backup.xml": one}, {})
+    staging.keep_report(0, OTHER, writers.segments, report)
     return [{"unit": 0, "attempt": OTHER, "records": 0}]
 
 
@@ -396,8 +400,8 @@ def test_an_end_whose_answer_was_lost_is_taken_again_and_not_overtaken(world: Wo
 
     finish = world.store.finish
 
-    def finish_and_lose(backup: Any) -> None:
-        finish(backup)
+    def finish_and_lose(backup: Backup, *, untold: bool = False) -> None:
+        finish(backup, untold=untold)
         raise Lost
 
     world.store.finish = finish_and_lose  # type: ignore[method-assign]

@@ -22,6 +22,8 @@ from functions.export_backup.event import ForeignEvent, NumberedUnit, unit_event
 from functions.export_backup.outcomes import RecordsUnavailable, StepBroken
 from functions.export_backup.source import SourceRefused, SourceUnavailable
 from functions.export_backup.unit import Unit
+from functions.export_backup.unit_report import RecordsUnaccounted
+from functions.export_backup.verification import ArchiveDamaged
 from shared.backup import Backup, Failure, Reason, State
 from shared.environment import SettingMissing
 from shared.logs import get_logger
@@ -61,6 +63,8 @@ OUTCOMES = (
     SegmentDamaged,
     ArchiveKeyTaken,
     ArchiveMissing,
+    ArchiveDamaged,
+    RecordsUnaccounted,
     StepBroken,
 )
 WHOLE = unit_event(NumberedUnit(0, Unit()))
@@ -71,6 +75,10 @@ class Context:
     memory_limit_in_mb = 1769
     invoked_function_arn = "arn"
     aws_request_id = "request"
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 890_000
 
 
 @dataclass
@@ -118,9 +126,10 @@ def entry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Entry]:
         world.fill(account_items(note=f"{SECRET} "))
         sys.modules.pop("functions.export_backup.handler", None)
         module = importlib.import_module("functions.export_backup.handler")
-        module.dynamodb.meta.events.register(
-            "before-parameter-build.dynamodb", lambda params, model, **_: world._asked(model, params)
-        )
+        for client in (module.dynamodb, module.records):
+            client.meta.events.register(
+                "before-parameter-build.dynamodb", lambda params, model, **_: world._asked(model, params)
+            )
         logger.addHandler(stream)
         yield Entry(world, module, lines)
         logging.getLogger(logger.name).removeHandler(stream)
@@ -145,11 +154,12 @@ def test_the_steps_of_the_workflow_make_a_ready_backup_and_say_no_word_of_its_da
     plan = entry("plan")
     exported = [entry("export", unit=unit) for unit in plan["units"]]
     archive = entry("assemble", exported=exported)
+    verified = entry("verify", exported=exported, archive=archive)
     assert entry("ready", archive=archive) == {}
     assert entry.backup.state is State.READY
-    assert SECRET not in json.dumps([plan, exported, archive])
-    assert [line["message"] for line in entry.log] == ["step taken"] * 4
-    assert [line["step"] for line in entry.log] == ["plan", "export", "assemble", "ready"]
+    assert SECRET not in json.dumps([plan, exported, archive, verified])
+    assert [line["message"] for line in entry.log] == ["step taken"] * 5
+    assert [line["step"] for line in entry.log] == ["plan", "export", "assemble", "verify", "ready"]
     assert {(line["account_id"], line["backup_id"]) for line in entry.log} == {(ACCOUNT_ID, OWN)}
 
 
@@ -165,6 +175,7 @@ def test_the_steps_of_the_workflow_make_a_ready_backup_and_say_no_word_of_its_da
 def test_a_source_that_fails_in_table_five_of_seven_is_named_by_the_failed_backup(
     entry: Entry, refusal: tuple[str, int], outcome: type[Exception], failure: Failure
 ) -> None:
+    """Fault 20, to the end: the record names the table."""
     entry.world.claim()
     entry("plan")
     entry.world.refused["Query:COMMENTS"] = refusal
@@ -197,7 +208,7 @@ def test_a_segment_that_is_gone_damages_the_archive(entry: Entry) -> None:
         if key.endswith("comments.csv.deflate"):
             entry.world.bucket.s3.delete_object(Bucket=BUCKET, Key=key)
     assert type(entry.fails("assemble", exported=exported)) is SegmentMissing
-    assert entry.backup.failure == Failure(Reason.ARCHIVE_DAMAGED)
+    assert entry.backup.failure == Failure(Reason.ARCHIVE_DAMAGED, "comments.csv")
     assert not [key for key in entry.world.bucket.stored_keys() if key.startswith("backups/")]
 
 
@@ -212,7 +223,7 @@ def test_a_foreign_object_at_the_archives_key_is_left_alone(entry: Entry) -> Non
 def test_an_exception_that_quotes_data_gets_out_as_its_class_alone(
     entry: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(_step: object) -> dict[str, object]:
+    def explode(_step: object, _seconds_left: float) -> dict[str, object]:
         try:
             raise KeyError(SECRET)
         except KeyError as error:
@@ -232,7 +243,7 @@ def test_an_exception_that_quotes_data_gets_out_as_its_class_alone(
 def test_a_reason_that_cannot_be_noted_does_not_hide_what_went_wrong(
     entry: Entry, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def explode(_step: object) -> dict[str, object]:
+    def explode(_step: object, _seconds_left: float) -> dict[str, object]:
         raise error
 
     entry.world.claim()
@@ -269,7 +280,7 @@ def test_a_cleaning_that_fails_is_raised_for_lambda_to_repeat_and_logged_once(en
 def test_a_reason_for_a_backup_that_has_ended_is_not_missed(
     entry: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(_step: object) -> dict[str, object]:
+    def explode(_step: object, _seconds_left: float) -> dict[str, object]:
         raise BucketUnavailable("deleting leftovers: SlowDown")
 
     entry.world.claim()
@@ -325,7 +336,7 @@ def test_one_that_corrupts_what_a_step_is_sent_does_no_harm(entry: Entry) -> Non
 
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(
-        st.sampled_from(["export", "assemble", "ready"]),
+        st.sampled_from(["export", "assemble", "verify", "ready"]),
         st.fixed_dictionaries({}, optional=dict.fromkeys(["unit", "exported", "archive", "error"], values)),
     )
     def corrupted(step: str, payload: dict[str, Any]) -> None:

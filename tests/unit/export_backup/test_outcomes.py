@@ -8,6 +8,8 @@ from functions.export_backup.archive import ArchiveKeyTaken, ArchiveMissing, Seg
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
 from functions.export_backup.outcomes import StepBroken, of_error
 from functions.export_backup.source import SourceRefused, SourceUnavailable
+from functions.export_backup.unit_report import RecordsUnaccounted
+from functions.export_backup.verification import ArchiveDamaged
 from shared.backup import Failure, Reason
 
 
@@ -18,8 +20,10 @@ from shared.backup import Failure, Reason
         (SourceRefused("COMMENTS"), Failure(Reason.SOURCE_REFUSED, "COMMENTS")),
         (BucketUnavailable("x"), Failure(Reason.STORAGE_UNAVAILABLE)),
         (BucketRefused("x"), Failure(Reason.STORAGE_REFUSED)),
-        (SegmentMissing("x"), Failure(Reason.ARCHIVE_DAMAGED)),
-        (SegmentDamaged("x"), Failure(Reason.ARCHIVE_DAMAGED)),
+        (SegmentMissing("files.csv", "k"), Failure(Reason.ARCHIVE_DAMAGED, "files.csv")),
+        (SegmentDamaged("files.csv", "k"), Failure(Reason.ARCHIVE_DAMAGED, "files.csv")),
+        (ArchiveDamaged("files.csv", "x"), Failure(Reason.ARCHIVE_DAMAGED, "files.csv")),
+        (RecordsUnaccounted("COMMENTS"), Failure(Reason.ARCHIVE_DAMAGED, "COMMENTS")),
         (ArchiveMissing("x"), Failure(Reason.ARCHIVE_DAMAGED)),
         (ArchiveKeyTaken("x"), Failure(Reason.ARCHIVE_DAMAGED)),
     ],

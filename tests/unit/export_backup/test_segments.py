@@ -6,7 +6,7 @@ import gc
 import json
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -183,6 +183,7 @@ def test_a_refused_upload_is_named_and_leaves_nothing(
     code: str,
     outcome: type[Exception],
 ) -> None:
+    """Faults 17 and 18, of a segment."""
     bucket.refuse(operation, status, code)
     with pytest.raises(outcome, match=code), writers(bucket) as opened:
         opened[FILES].write(incompressible)
@@ -205,10 +206,20 @@ def test_a_refused_put_is_named_and_leaves_nothing(
     assert not bucket.stored_keys()
 
 
-def test_a_part_refused_once_is_sent_again_and_the_bytes_are_the_same(
-    bucket: Bucket, incompressible: bytes
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda bucket: bucket.refuse("UploadPart", 503, "SlowDown", times=1),
+        lambda bucket: bucket.refuse("UploadPart", 500, "InternalError", times=1),
+        lambda bucket: bucket.cut("UploadPart", times=1),
+        lambda bucket: bucket.lose_answer("UploadPart", times=1),
+    ],
+    ids=["SlowDown", "500", "time-out", "answer lost"],
+)
+def test_fault_17_a_part_that_failed_once_is_sent_again_and_the_bytes_are_the_same(
+    bucket: Bucket, incompressible: bytes, fault: Callable[[Bucket], None]
 ) -> None:
-    bucket.refuse("UploadPart", 503, "SlowDown", times=1)
+    fault(bucket)
     with writers(bucket) as opened:
         opened[FILES].write(incompressible)
     assert zlib.decompress(bucket.get(opened.segments[0].key) + FINAL_BLOCK, -15) == incompressible
@@ -217,6 +228,7 @@ def test_a_part_refused_once_is_sent_again_and_the_bytes_are_the_same(
 def test_when_the_abort_fails_the_first_error_is_the_one_reported_and_nothing_is_published(
     bucket: Bucket, incompressible: bytes
 ) -> None:
+    """Fault 19, of a segment."""
     def write_and_fail() -> None:
         with writers(bucket) as opened:
             opened[FILES].write(incompressible)

@@ -31,7 +31,7 @@ def shared_bucket() -> Iterator[Bucket]:
 
 @pytest.fixture
 def bucket(shared_bucket: Bucket) -> Bucket:
-    shared_bucket._faults.clear()
+    shared_bucket.mend()
     for key in shared_bucket.stored_keys():
         shared_bucket.s3.delete_object(Bucket=BUCKET, Key=key)
     return shared_bucket
@@ -105,6 +105,7 @@ def test_a_bucket_that_says_no_is_an_outcome_that_says_whether_to_try_again(
 
 
 def test_a_report_whose_answer_was_lost_is_kept(staging: Staging, bucket: Bucket) -> None:
+    """Fault 22."""
     bucket.lose_answer("PutObject", times=1)
     staging.keep_report(7, ONE, (SEGMENT,), REPORT)
     assert staging.report(Exported(7, ONE, 2)) == ([SEGMENT], REPORT)

@@ -229,6 +229,7 @@ def test_how_far_each_unit_is_stands_on_the_record(world: World) -> None:
 
 
 def test_a_late_attempt_at_a_unit_leaves_the_archive_untouched(world: World) -> None:
+    """Faults 10 and 11: the attempt that the workflow gave up lives on."""
     world.claim()
     units = world.take("plan")["units"]
     counted = world.take("export", unit=units[0])
@@ -249,6 +250,7 @@ def test_a_late_attempt_at_a_unit_leaves_the_archive_untouched(world: World) -> 
 
 
 def test_assembling_again_after_a_lost_answer_finds_its_own_archive(world: World) -> None:
+    """Faults 10 and 18."""
     world.claim()
     exported = [world.take("export", unit=unit) for unit in world.take("plan")["units"]]
     first = world.take("assemble", exported=exported)
@@ -290,6 +292,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "plan": {},
     "export": {"unit": WHOLE},
     "assemble": {"exported": [{"unit": 0, "attempt": OTHER, "records": 7}]},
+    "verify": {"exported": [{"unit": 0, "attempt": OTHER, "records": 7}], "archive": ARCHIVE},
     "ready": {"archive": ARCHIVE},
     "fail": {"error": "States.Timeout"},
 }
@@ -300,6 +303,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
 def test_a_step_of_an_overtaken_backup_stops_and_writes_nothing(
     world: World, step: str, running: str | None
 ) -> None:
+    """Faults 11 and 16."""
     world.claim()
     if running is None:
         world.free()
@@ -334,6 +338,7 @@ def test_a_step_that_is_taken_again_after_its_backup_failed_changes_nothing(worl
 
 
 def test_an_export_stops_within_a_second_of_losing_the_lock(world: World) -> None:
+    """Fault 11."""
     world.fill(account_items(proofs=30))
     world.claim()
     world.take("plan")
@@ -397,6 +402,7 @@ def test_failing_frees_the_account_and_says_why(world: World) -> None:
     "error", ["States.Timeout", "Sandbox.Timedout", "Lambda.ClientExecutionTimeoutException"]
 )
 def test_a_step_that_ran_out_of_time_is_said_to_have(world: World, error: str) -> None:
+    """Fault 10, once the retries are used up."""
     world.claim()
     world.take("fail", error=error)
     assert ended(world).failure == Failure(Reason.TIMED_OUT)
@@ -455,6 +461,7 @@ def test_ready_wins_over_a_failing_that_looked_a_moment_before(world: World) -> 
 def test_a_source_that_fails_in_whatever_table_leaves_no_archive_and_the_failure_names_the_table(
     world: World, code: str, outcome: type[SourceUnavailable | SourceRefused]
 ) -> None:
+    """Fault 20."""
     world.claim()
     world.take("plan")
     for table in TABLES:

@@ -8,6 +8,7 @@ import importlib
 import json
 import re
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 
+from shared import leases
 from tests.unit.infra.stack import (
     ROOT,
     TEMPLATE,
@@ -30,7 +32,7 @@ from tests.unit.infra.stack import (
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-FUNCTIONS = ["RequestBackupFunction", "ExportBackupFunction", "NotifyFunction"]
+FUNCTIONS = ["RequestBackupFunction", "ExportBackupFunction", "NotifyFunction", "SweepBackupsFunction"]
 # X-Ray and log delivery know no resources.
 MAY_NAME_NO_RESOURCE = {"Trace", "DeliverLogs"}
 # What S3 has no smaller resource for than the bucket.
@@ -50,10 +52,13 @@ def test_cfn_lint_finds_nothing_in_what_sam_makes_of_it() -> None:
     assert findings(json.dumps(translated())) == []
 
 
-def test_there_are_these_three_functions_and_no_other() -> None:
+def test_there_is_a_function_for_every_handler_and_no_other() -> None:
     assert sorted(functions()) == sorted(FUNCTIONS)
-    folders = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
-    assert {package_of(function) for function in functions().values()} == folders
+    handlers = {
+        f"functions.{path.parent.name}.{path.stem}.handler"
+        for path in (ROOT / "functions").glob("*/*handler.py")
+    }
+    assert {function["Handler"] for function in functions().values()} == handlers
 
 
 def test_every_function_has_a_role_of_its_own() -> None:
@@ -83,7 +88,7 @@ def test_every_function_writes_to_a_log_group_of_its_own() -> None:
 
 def test_every_log_group_forgets_after_the_days_that_the_operator_set() -> None:
     groups = of_type(translated(), "AWS::Logs::LogGroup")
-    assert len(groups) == 5
+    assert len(groups) == len(FUNCTIONS) + 2  # the API's and the workflow's
     for name, group in groups.items():
         assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
 
@@ -131,7 +136,7 @@ def test_only_actions_that_know_no_resources_are_given_on_all_of_them() -> None:
 
 def test_every_star_in_the_template_says_why_on_its_line() -> None:
     stars = [line for line in TEMPLATE.read_text().splitlines() if re.search(r'Resource: "\*"', line)]
-    assert len(stars) == 5
+    assert len(stars) == len(FUNCTIONS) + 2  # traces of each and of the workflow, and the workflow's log
     for line in stars:
         assert re.search(r'"\*"\s+# \S+', line), line
 
@@ -257,6 +262,19 @@ def test_history_is_collected_by_the_attribute_that_the_store_writes() -> None:
     ttl = translated()["Resources"]["BackupsTable"]["Properties"]["TimeToLiveSpecification"]
     assert ttl == {"AttributeName": "ttl", "Enabled": True}
     assert 'record["ttl"]' in (ROOT / "shared" / "store.py").read_text()
+
+
+def test_the_sweeper_finds_by_the_index_that_the_store_writes_and_the_unit_tests_have() -> None:
+    (index,) = translated()["Resources"]["BackupsTable"]["Properties"]["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == leases.INDEX
+    assert {key["KeyType"]: key["AttributeName"] for key in index["KeySchema"]} == {
+        "HASH": "leased",
+        "RANGE": "lease_until",
+    }
+    assert set(leases.lease(leases.RUNNING, datetime.now(UTC))) == {"leased", "lease_until"}
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    (find,) = [one for _, one in statements() if one["Sid"] == "FindSilentBackups"]
+    assert find["Resource"] == {"Fn::Sub": "${BackupsTable.Arn}/index/" + leases.INDEX}
 
 
 def test_the_operators_data_is_never_collected() -> None:
@@ -391,10 +409,16 @@ def test_every_output_says_what_it_is() -> None:
     assert all(output["Description"] for output in written()["Outputs"].values())
 
 
+def settings_of(function: dict[str, Any]) -> str:
+    """The module beside the handler's: `sweep_handler` has `sweep_settings`."""
+    module: str = function["Handler"].removesuffix(".handler")
+    return module.removesuffix("handler") + "settings"
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_given_what_its_settings_want_and_nothing_else(name: str) -> None:
     function = functions()[name]
-    settings = importlib.import_module(f"functions.{package_of(function)}.settings").Settings
+    settings = importlib.import_module(settings_of(function)).Settings
     fields = {field.name.upper(): field for field in dataclasses.fields(settings)}
     given = set(function["Environment"]["Variables"])
     required = {variable for variable, field in fields.items() if field.default is dataclasses.MISSING}
@@ -404,7 +428,7 @@ def test_a_function_is_given_what_its_settings_want_and_nothing_else(name: str) 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_number_among_the_settings_is_a_number_among_the_parameters(name: str) -> None:
     function = functions()[name]
-    module = ast.parse((ROOT / "functions" / package_of(function) / "settings.py").read_text())
+    module = ast.parse(Path(ROOT, *settings_of(function).split(".")).with_suffix(".py").read_text())
     numbers = {
         node.target.id.upper()
         for node in ast.walk(module)
@@ -439,13 +463,26 @@ def test_the_workflow_is_given_exactly_what_it_leaves_open() -> None:
     assert machine["DefinitionUri"] == "workflow.asl.json"
 
 
-def test_the_api_starts_the_machine_that_the_stack_makes() -> None:
+def test_api_and_sweeper_start_the_machine_that_the_stack_makes() -> None:
     name = written()["Resources"]["BackupWorkflow"]["Properties"]["Name"]["Fn::Sub"]
-    function = functions()["RequestBackupFunction"]
-    arn = function["Environment"]["Variables"]["STATE_MACHINE_ARN"]["Fn::Sub"]
-    assert arn.endswith(f":stateMachine:{name}")
-    (start,) = [one for _, one in statements() if "states:StartExecution" in listed(one["Action"])]
-    assert start["Resource"]["Fn::Sub"] == arn
+    api = functions()["RequestBackupFunction"]["Environment"]["Variables"]["STATE_MACHINE_ARN"]
+    sweeper = functions()["SweepBackupsFunction"]["Environment"]["Variables"]["STATE_MACHINE_ARN"]
+    assert api["Fn::Sub"].endswith(f":stateMachine:{name}")
+    assert sweeper == {"Ref": "BackupWorkflow"}
+    starts = {
+        role: one["Resource"]
+        for role, one in statements()
+        if "states:StartExecution" in listed(one["Action"])
+    }
+    assert starts == {"RequestBackupRole": api, "SweepBackupsRole": sweeper}
+    executions = [
+        one["Resource"]["Fn::Sub"]
+        for _, one in statements()
+        if {"states:StopExecution", "states:DescribeExecution"} & set(listed(one["Action"]))
+    ]
+    assert len(executions) == 2
+    for arn in executions:
+        assert arn == api["Fn::Sub"].replace(":stateMachine:", ":execution:") + ":*"
 
 
 def test_the_machine_may_run_the_functions_that_it_runs() -> None:

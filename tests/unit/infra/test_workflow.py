@@ -23,12 +23,12 @@ from functions.export_backup.unit import Unit
 from functions.notify.event import ended_backup
 from functions.request_backup.workflow import Workflow
 from shared.backup import Person, new_backup
+from shared.mail_claims import MAIL_CLAIM
 from shared.moments import from_text
-from shared.store import MAIL_CLAIM
 from tests.unit.infra.stack import ROOT, functions, workflow
 
 ACCOUNT, BACKUP, ATTEMPT = "9789", "01KAQ4M2C0" + "0" * 16, "01KAQ4M2C1" + "0" * 16
-EXPORT_STEPS = ["Plan", "Export", "Assemble", "Ready"]
+EXPORT_STEPS = ["Plan", "Export", "Assemble", "Verify", "Ready"]
 MAILS = ["Tell that it is ready", "Tell that it failed"]
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
@@ -175,7 +175,7 @@ def test_a_task_is_given_up_only_after_its_function_was() -> None:
         assert state["TimeoutSeconds"] > functions()[function]["Timeout"], name
 
 
-@pytest.mark.parametrize("name", ["Plan", "Export units", "Assemble", "Ready"])
+@pytest.mark.parametrize("name", ["Plan", "Export units", "Assemble", "Verify", "Ready"])
 def test_a_step_that_fails_frees_the_account_and_an_overtaken_one_leaves_it_alone(name: str) -> None:
     overtaken, anything_else = states()[name]["Catch"]
     assert overtaken == {"ErrorEquals": ["Superseded"], "Next": "Overtaken"}
@@ -198,6 +198,13 @@ def test_a_mail_that_cannot_be_sent_changes_no_outcome() -> None:
             (["States.ALL"], outcome)
         ]
     assert states()["Done"]["Type"] == "Succeed"
+
+
+def test_nothing_is_offered_that_was_not_read_back() -> None:
+    for machine in machines(workflow()):
+        ways = [name for name, state in machine["States"].items() if "Ready" in nexts(state)]
+        assert ways in ([], ["Verify"])
+    assert states()["Assemble"]["Next"] == "Verify"
 
 
 def test_ready_comes_before_the_mail() -> None:
@@ -340,6 +347,7 @@ def filled(payload: dict[str, Any]) -> dict[str, Any]:
         ("Plan", "plan"),
         ("Export", "export"),
         ("Assemble", "assemble"),
+        ("Verify", "verify"),
         ("Ready", "ready"),
         ("Failed", "fail"),
     ],
@@ -351,6 +359,7 @@ def test_a_step_is_sent_what_the_function_takes(name: str, step: str) -> None:
         "plan": set(),
         "export": {"unit"},
         "assemble": {"exported"},
+        "verify": {"exported", "archive"},
         "ready": {"archive"},
         "fail": {"error"},
     }
@@ -360,6 +369,9 @@ def test_a_step_is_sent_what_the_function_takes(name: str, step: str) -> None:
             assert unit_of(taken) == NumberedUnit(0, Unit())
         case "assemble":
             assert exported_of(taken) == [Exported(0, ATTEMPT, 7)]
+        case "verify":
+            assert exported_of(taken) == [Exported(0, ATTEMPT, 7)]
+            assert archive_of(taken) == (1000, 7, 1)
         case "ready":
             assert archive_of(taken) == (1000, 7, 1)
         case "fail":
@@ -387,7 +399,7 @@ def test_what_steps_return_stands_where_the_next_ones_look() -> None:
     for name in ("Plan", "Assemble"):
         for field, path in states()[name]["ResultSelector"].items():
             assert path == f"$.Payload.{field.removesuffix('.$')}"
-    for name in ("Ready", "Failed", *MAILS):
+    for name in ("Verify", "Ready", "Failed", *MAILS):
         assert states()[name]["ResultPath"] is None
 
 

@@ -15,8 +15,8 @@ from lxml import html  # type: ignore[import-untyped]
 
 from functions.notify.notice import MailDelayed, NoOutcome
 from shared.link import end_of
+from shared.mail_claims import MAIL_CLAIM
 from shared.moments import to_text
-from shared.store import MAIL_CLAIM
 from tests.unit.notify.ses_line import Killed, refuse
 from tests.unit.notify.world import ACCOUNT, BACKUP, SENDER, TAB, World
 

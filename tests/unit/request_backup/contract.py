@@ -63,4 +63,5 @@ def assert_promised(method: str, path: str, status: int, headers: dict[str, str]
         return
     media_type = headers["Content-Type"].partition(";")[0]
     content = promised["content"][media_type]
-    assert_fits(json.loads(body) if "json" in media_type else body, content["schema"])
+    read = json.loads if "json" in media_type else yaml.safe_load if "yaml" in media_type else str
+    assert_fits(read(body), content["schema"])

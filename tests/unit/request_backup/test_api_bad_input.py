@@ -302,7 +302,7 @@ def test_a_page_before_what_is_no_id_is_400_without_a_call_to_aws(
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/"), ("GET", "/backup"), ("DELETE", "/backups"), ("PUT", "/backups"), ("OPTIONS", "/backups"),
+    [("POST", "/"), ("GET", "/backup"), ("DELETE", "/backups"), ("PUT", "/backups"), ("PATCH", "/backups"),
      ("GET", "/backups/01JDA8Z4T0ABCDEFGHJKMNPQRS/download-url"), ("GET", "/openapi.yml")],
 )  # fmt: skip
 def test_a_path_or_method_that_is_not_there_is_a_404_problem(

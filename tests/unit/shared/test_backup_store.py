@@ -10,9 +10,10 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from shared.aws_errors import may_pass
-from shared.backup import LEASE, Backup, Failure, MailState, Reason, State, UnknownFormat
-from shared.moments import to_text
-from shared.store import MAIL_CLAIM, AlreadyRunning, BackupStore, Superseded, cancelled, failed
+from shared.backup import Backup, Failure, MailState, Reason, State, UnknownFormat
+from shared.leases import until
+from shared.mail_claims import MAIL_CLAIM
+from shared.store import AlreadyRunning, BackupStore, Superseded, cancelled, failed
 from tests.unit.shared.backups_table import TABLE, BackupsTable, next_backup_id
 
 THROTTLED = (400, "ProvisionedThroughputExceededException")
@@ -81,7 +82,7 @@ def test_a_claim_is_the_pending_record_with_a_lease(table: BackupsTable, account
     backup = table.pending(account)
     records = table.records(account)
     assert set(records) == {"PENDING"}
-    assert records["PENDING"]["lease_until"] == {"S": to_text(table.now + LEASE)}
+    assert records["PENDING"]["lease_until"] == {"S": until(table.now)}
     assert table.store.running(account) == backup
     assert table.store.find(account, backup.id) == backup
 
@@ -191,7 +192,7 @@ def test_beginning_says_that_it_runs_and_in_how_many_units(table: BackupsTable, 
     backup = table.pending(account)
     table.store.begin(account, backup.id, units=3, now=table.now + hours(1))
     assert table.store.running(account) == dataclasses.replace(backup, state=State.RUNNING, units=3)
-    assert table.records(account)["PENDING"]["lease_until"] == {"S": to_text(table.now + hours(1) + LEASE)}
+    assert table.records(account)["PENDING"]["lease_until"] == {"S": until(table.now + hours(1))}
 
 
 def test_progress_is_the_sum_of_what_the_units_wrote_and_never_goes_back(
@@ -211,7 +212,7 @@ def test_a_unit_that_starts_anew_still_shows_that_it_lives(table: BackupsTable, 
     backup = table.pending(account)
     table.store.advance(account, backup.id, unit=0, records=50, now=table.now)
     table.store.advance(account, backup.id, unit=0, records=1, now=table.now + hours(2))
-    assert table.records(account)["PENDING"]["lease_until"] == {"S": to_text(table.now + hours(2) + LEASE)}
+    assert table.records(account)["PENDING"]["lease_until"] == {"S": until(table.now + hours(2))}
 
 
 def test_a_unit_that_is_done_twice_counts_once(table: BackupsTable, account: str) -> None:
@@ -257,7 +258,7 @@ def test_finished_backups_are_collected_after_the_history_s_days(table: BackupsT
     BackupStore(table.dynamodb, TABLE, history_days=10).finish(table.ended_well(pending))
     record = table.records(account)[f"BACKUP#{pending.id}"]
     assert record["ttl"] == {"N": str(int((table.now + timedelta(days=10)).timestamp()))}
-    assert "lease_until" not in record
+    assert not {"leased", "lease_until"} & set(record)
 
 
 def test_a_pending_record_is_never_collected(table: BackupsTable, account: str) -> None:

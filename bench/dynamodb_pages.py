@@ -1,0 +1,191 @@
+"""DynamoDB's Query over a recording: whole pages as they were recorded, parts of pages cut when asked for."""
+
+from __future__ import annotations
+
+import mmap
+import re
+import time
+import zlib
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from bench import recording
+from bench.http_server import Answer, Request
+from bench.pages import answer as body_of
+from bench.recording import Page, Recording
+
+_CONDITION = re.compile(
+    r"\(?(?P<pk>\S+?) ?= ?(?P<account>:\w+)\)?"
+    r"( AND \(?(?P<sk>\S+?) ?(?P<operator>BETWEEN|[<>]=?|=) ?(?P<value>:\w+)( AND (?P<end>:\w+))?\)?)?"
+)
+
+
+class BadQuery(ValueError):
+    """The query asks for what this server does not know, or is none."""
+
+
+@dataclass(frozen=True)
+class _Range:
+    """Sort keys from `start` to `end`; None is open, and `…_included` says whether the bound is within."""
+
+    start: str | None = None
+    start_included: bool = True
+    end: str | None = None
+    end_included: bool = True
+
+    def holds(self, key: str) -> bool:
+        return not self.is_before(key) and not self.is_behind(key)
+
+    def is_before(self, key: str) -> bool:
+        if self.start is None:
+            return False
+        return key < self.start or (key == self.start and not self.start_included)
+
+    def is_behind(self, key: str) -> bool:
+        if self.end is None:
+            return False
+        return key > self.end or (key == self.end and not self.end_included)
+
+
+class _Key(msgspec.Struct):
+    S: str
+
+
+class _Item(msgspec.Struct):
+    sk: _Key
+
+
+class _Items(msgspec.Struct):
+    Items: list[msgspec.Raw]
+
+
+_items = msgspec.json.Decoder(_Items)
+_item = msgspec.json.Decoder(_Item)
+
+
+class QueryPages:
+    """Answers Query; `latency` seconds pass before each answer, and other answers are not held up by it."""
+
+    def __init__(self, recorded: Recording, sleep: Callable[[float], object] = time.sleep) -> None:
+        self.latency = 0.0
+        self._sleep = sleep
+        self._tables = {
+            recording.partition(name): _Table(recorded, name, pages)
+            for name, pages in recorded.tables.items()
+        }
+
+    def __call__(self, request: Request) -> Answer:
+        query = msgspec.json.decode(request.body)
+        if self.latency:
+            self._sleep(self.latency)
+        try:
+            body, crc32 = self._body(query)
+        except BadQuery as error:
+            problem = {"__type": "com.amazon.coral.validate#ValidationException", "message": str(error)}
+            body = msgspec.json.encode(problem)
+            return _answer(400, body, zlib.crc32(body))
+        return _answer(200, body, crc32)
+
+    def _body(self, query: Mapping[str, Any]) -> tuple[bytes | memoryview, int]:
+        if query.get("Select") == "COUNT" or "FilterExpression" in query:
+            raise BadQuery("only items are recorded")
+        partition, wanted = _wanted(query)
+        table = self._tables.get(partition)
+        if table is None:
+            body = body_of([], None)
+            return body, zlib.crc32(body)
+        start_key = query.get("ExclusiveStartKey")
+        start = start_key["sk"]["S"] if start_key else None
+        return table.answer(
+            wanted, start, limit=query.get("Limit"), forward=query.get("ScanIndexForward", True)
+        )
+
+
+def _answer(status: int, body: bytes | memoryview, crc32: int) -> Answer:
+    headers = {"content-type": "application/x-amz-json-1.0", "x-amz-crc32": str(crc32)}
+    return Answer(status, (body,), headers)
+
+
+def _wanted(query: Mapping[str, Any]) -> tuple[str, _Range]:
+    """The partition, and the range of sort keys in it."""
+    found = _CONDITION.fullmatch(query.get("KeyConditionExpression", ""))
+    if found is None:
+        raise BadQuery("not a condition that this server knows")
+    names, values = query.get("ExpressionAttributeNames", {}), query["ExpressionAttributeValues"]
+    if names.get(found["pk"], found["pk"]) != "pk":
+        raise BadQuery("the first condition is on pk")
+    partition = values[found["account"]]["S"]
+    if found["sk"] is None:
+        return partition, _Range()
+    if names.get(found["sk"], found["sk"]) != "sk":
+        raise BadQuery("the second condition is on sk")
+    value = values[found["value"]]["S"]
+    match found["operator"]:
+        case "BETWEEN":
+            return partition, _Range(start=value, end=values[found["end"]]["S"])
+        case "=":
+            return partition, _Range(start=value, end=value)
+        case ">" | ">=":
+            return partition, _Range(start=value, start_included=found["operator"] == ">=")
+        case _:
+            return partition, _Range(end=value, end_included=found["operator"] == "<=")
+
+
+class _Table:
+    def __init__(self, recorded: Recording, name: str, pages: list[Page]) -> None:
+        self._partition = recording.partition(name)
+        self._pages = pages
+        self._last_keys = [page.last for page in pages]
+        with recorded.file(name).open("rb") as stream:
+            self._bodies = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def answer(
+        self, wanted: _Range, start: str | None, *, limit: int | None, forward: bool
+    ) -> tuple[bytes | memoryview, int]:
+        """The body of one answer, and its CRC-32; `start` is the exclusive start key."""
+        if forward and limit is None:
+            number = 0 if start is None else bisect_left(self._last_keys, start)
+            if start is not None and number < len(self._pages) and self._last_keys[number] == start:
+                number += 1
+            page = self._pages[number] if number < len(self._pages) else None
+            begins_here = start is None or (number > 0 and start == self._last_keys[number - 1])
+            if page is not None and begins_here and wanted.holds(page.first) and wanted.holds(page.last):
+                return self._bodies[page.offset : page.offset + page.length], page.crc32
+        body = self._cut(wanted, start, limit=limit, forward=forward)
+        return body, zlib.crc32(body)
+
+    def _cut(self, wanted: _Range, start: str | None, *, limit: int | None, forward: bool) -> bytes:
+        """Part of the page where the answer begins, never more than that page."""
+        items: list[bytes] = []
+        last = ""
+        for page in self._pages if forward else reversed(self._pages):
+            if not self._may_hold(page, wanted, start, forward=forward):
+                continue
+            for key, item in self._items(page, forward=forward):
+                passed = start is not None and (key <= start if forward else key >= start)
+                if wanted.holds(key) and not passed:
+                    items.append(item)
+                    last = key
+                    if len(items) == limit:
+                        break
+            if items:
+                is_end = last == (self._pages[-1].last if forward else self._pages[0].first)
+                goes_on = wanted.holds(page.last if forward else page.first) and not is_end
+                # As the real one does it: at a limit it does not look whether there is more.
+                more = len(items) == limit or goes_on
+                return body_of(items, {"pk": self._partition, "sk": last} if more else None)
+        return body_of([], None)
+
+    def _may_hold(self, page: Page, wanted: _Range, start: str | None, *, forward: bool) -> bool:
+        if wanted.is_before(page.last) or wanted.is_behind(page.first):
+            return False
+        return start is None or (page.last > start if forward else page.first < start)
+
+    def _items(self, page: Page, *, forward: bool) -> Iterator[tuple[str, bytes]]:
+        raw = _items.decode(self._bodies[page.offset : page.offset + page.length]).Items
+        for item in raw if forward else reversed(raw):
+            yield _item.decode(item).sk.S, bytes(item)

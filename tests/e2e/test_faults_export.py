@@ -1,0 +1,160 @@
+"""The export's own deaths on the local AWS: killed in the middle, and out of time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+import requests
+
+from tests.e2e.page_server import PAGE_ITEMS, comment_text, serving
+from tests.e2e.world import PATIENCE_SECONDS, World
+from tests.reading import csv_records, xml_root
+
+COMMENTS = PAGE_ITEMS + 1_000
+CALLS = 16
+"""Fewer than a whole backup's calls to DynamoDB, so that each of these numbers is one in its middle."""
+
+
+@contextmanager
+def functions_reading(
+    world: World, before: Callable[[dict[str, Any]], object], **configuration: Any
+) -> Iterator[None]:
+    """The export function reads an account of so many comments; `before` is told each of its calls."""
+    functions, name = world.client("lambda"), world.resource("ExportBackupFunction")
+    original = functions.get_function_configuration(FunctionName=name)
+    settings = original["Environment"]["Variables"]
+    with serving(world.aws.endpoint, world.outputs["SourceTable"], COMMENTS, before=before) as dynamodb:
+        functions.update_function_configuration(
+            FunctionName=name,
+            Environment={"Variables": settings | {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb}},
+            **configuration,
+        )
+        try:
+            yield
+        finally:
+            functions.update_function_configuration(
+                FunctionName=name,
+                Environment={"Variables": settings},
+                **{setting: original[setting] for setting in configuration},
+            )
+
+
+@pytest.fixture
+def deaths_are_named(world: World) -> Iterator[None]:
+    """The workflow takes what this local AWS calls a killed function (ministack 1.5.33, `worker.invoke`:
+    Runtime.HandlerError, as it calls everything a function raises) for what AWS calls it."""
+    machines, arn = world.client("stepfunctions"), world.outputs["StateMachineArn"]
+    definition = machines.describe_state_machine(stateMachineArn=arn)["definition"]
+    named = definition.replace('"Runtime.ExitError"', '"Runtime.ExitError", "Runtime.HandlerError"')
+    assert named != definition
+    machines.update_state_machine(stateMachineArn=arn, definition=named)
+    yield
+    machines.update_state_machine(stateMachineArn=arn, definition=definition)
+
+
+def kill_export(world: World) -> int:
+    """kill -9 every process of the export function; returns how many there were."""
+    name = f"AWS_LAMBDA_FUNCTION_NAME={world.resource('ExportBackupFunction')}".encode()
+    killed = 0
+    for children in Path(f"/proc/{world.aws.pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            with suppress(OSError):  # it has ended by itself
+                if name in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+                    os.kill(int(child), signal.SIGKILL)
+                    killed += 1
+    return killed
+
+
+class Deaths:
+    """One after another: of the export's processes, some time after a call of theirs to DynamoDB."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._calls = itertools.count(1)  # of a C function's own, so no two threads get the same number
+        self._number, self._delay = 0, 0.0
+        self._killed: Future[int] = Future()
+
+    def due_after(self, number: int, delay: float) -> None:
+        """Once: so many seconds after the call of this number from now on."""
+        self._number, self._delay = number, delay
+        self._calls, self._killed = itertools.count(1), Future()
+
+    def before(self, _call: dict[str, Any]) -> None:
+        if next(self._calls) == self._number:
+            killed = self._killed
+            threading.Timer(self._delay, lambda: killed.set_result(kill_export(self._world))).start()
+
+    def happened(self) -> bool:
+        return self._killed.result(PATIENCE_SECONDS) > 0
+
+
+def assert_whole(world: World, token: str, shown: dict[str, Any]) -> None:
+    """That the link brings an archive with every comment in its place, in CSV and XML."""
+    link = world.call("POST", f"/backups/{shown['id']}/download-url", token).json()["url"]
+    content = requests.get(link, timeout=60).content
+    assert len(content) == shown["file"]["bytes"]
+    with ZipFile(BytesIO(content)) as archive:
+        assert archive.testzip() is None
+        rows = csv_records(archive.read("comments.csv"), "utf-8")
+        manifest = json.loads(archive.read("manifest.json"))
+        root = xml_root(archive.read("backup.xml"))
+    expected = [(str(number), comment_text(number)) for number in range(COMMENTS)]
+    assert [(row["id"], row["comment"]) for row in rows] == expected
+    in_xml = [(one.findtext("id"), one.findtext("comment")) for one in root.iter("comment") if len(one)]
+    assert in_xml == expected
+    assert manifest["records"]["COMMENTS"] == {"read": COMMENTS, "written": COMMENTS, "left_out": {}}
+
+
+@pytest.mark.usefixtures("deaths_are_named")
+def test_fault_9_an_export_that_is_killed_at_any_moment_is_taken_again_and_ends_whole(
+    world: World,
+) -> None:
+    chance = random.Random()  # noqa: S311 - moments, which a failure tells
+    moments = {number: chance.uniform(0, 0.2) for number in chance.sample(range(1, CALLS + 1), 10)}
+    account = world.account()
+    token = world.token(account.id)
+    deaths = Deaths(world)
+    with functions_reading(world, deaths.before):
+        for number, delay in moments.items():
+            deaths.due_after(number, delay)
+            shown = world.ended(token, world.ask(token))
+            assert deaths.happened(), moments
+            assert shown["state"] == "ready", (number, delay)  # the retries take more than one death
+            assert_whole(world, token, shown)
+            assert [key for key in world.objects() if shown["id"] in key] == []  # of its segments
+            assert world.store().running(account.id) is None
+
+
+def test_fault_10_an_export_that_runs_out_of_time_is_taken_again_and_the_late_one_counts_for_nothing(
+    world: World,
+) -> None:
+    held, go_on = threading.Event(), threading.Event()
+
+    def before(call: dict[str, Any]) -> None:
+        if "ExclusiveStartKey" in call and not held.is_set():
+            held.set()
+            go_on.wait(PATIENCE_SECONDS)
+
+    account = world.account()
+    token = world.token(account.id)
+    with functions_reading(world, before, Timeout=4):
+        try:
+            shown = world.ended(token, world.ask(token))
+        finally:
+            go_on.set()
+        assert held.is_set()
+        assert shown["state"] == "ready"
+        assert_whole(world, token, shown)
