@@ -134,8 +134,29 @@ class _Reader:
         method, target, _ = first.split(" ")
         parts = urlsplit(target)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        body = self._body(int(headers.get("content-length", 0)))
+        if headers.get("transfer-encoding", "").lower() == "chunked":  # botocore's trailers over TLS
+            body = self._chunked_body()
+        else:
+            body = self._body(int(headers.get("content-length", 0)))
         return Request(method, unquote(parts.path), query, headers, body)
+
+    def _chunked_body(self) -> bytearray:
+        body = bytearray()
+        while size := int(self._line().partition(b";")[0], 16):
+            body += self._body(size)
+            self._line()
+        while self._line():
+            pass  # trailers of HTTP's; those of aws-chunked are in the body
+        return body
+
+    def _line(self) -> bytes:
+        while (end := self._pending.find(b"\r\n")) < 0:
+            received = self._connection.recv(64 * 1024)
+            if not received:
+                raise ConnectionResetError
+            self._pending += received
+        line, self._pending = self._pending[:end], self._pending[end + 2 :]
+        return line
 
     def _body(self, length: int) -> bytearray:
         body = bytearray(length)

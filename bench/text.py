@@ -48,8 +48,8 @@ def vocabulary(language: str) -> Vocabulary:
         if language == "en":
             known = sorted({*known, *prose.ADJECTIVES, *prose.NOUNS, *prose.VERBS})
         words = _made_up(random, known)
-    # Frequent words are short ones.
-    ordered = sorted(words, key=lambda word: (len(word) * random.uniform(0.5, 1.5), word))
+    # Frequent words are short ones. Sorted twice, since a set has no order for the generator to follow.
+    ordered = sorted(sorted(words), key=lambda word: (len(word) * random.uniform(0.5, 1.5), word))
     return Vocabulary(tuple(ordered), tuple(accumulate(1 / (rank + 2.7) for rank in range(len(ordered)))))
 
 

@@ -23,6 +23,9 @@ from tests.e2e.page_server import PAGE_ITEMS, comment_text, serving
 from tests.e2e.world import PATIENCE_SECONDS, World
 from tests.reading import csv_records, xml_root
 
+DEATHS = int(os.environ.get("DEATHS", "3"))
+"""How often the export is killed; each time costs ten seconds. DEATHS=10 is the long mode."""
+
 COMMENTS = PAGE_ITEMS + 1_000
 CALLS = 16
 """Fewer than a whole backup's calls to DynamoDB, so that each of these numbers is one in its middle."""
@@ -123,7 +126,7 @@ def test_fault_9_an_export_that_is_killed_at_any_moment_is_taken_again_and_ends_
     world: World,
 ) -> None:
     chance = random.Random()  # noqa: S311 - moments, which a failure tells
-    moments = {number: chance.uniform(0, 0.2) for number in chance.sample(range(1, CALLS + 1), 10)}
+    moments = {number: chance.uniform(0, 0.2) for number in chance.sample(range(1, CALLS + 1), DEATHS)}
     account = world.account()
     token = world.token(account.id)
     deaths = Deaths(world)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zlib
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -29,9 +31,13 @@ def test_comments_do_not_repeat_one_another() -> None:
     assert len(set(comments)) == 5000
 
 
-def test_the_same_generator_gives_the_same_comments() -> None:
+def test_the_same_generator_gives_the_same_comments_in_every_process() -> None:
+    program = "from random import Random; from bench import text; print(ascii(text.comment(Random(7))))"
     first, second = (
-        [text.comment(Random(number)) for number in range(50)]  # noqa: S311  not for secrets
-        for _ in range(2)
+        subprocess.run(
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2")
     )
+    assert len(first) > 10
     assert first == second

@@ -349,17 +349,27 @@ class Service:
 
     # --- what is seen from outside ---
 
+    # moto's own records: to ask for them takes moto longer than all the rest of a test.
+
     def records(self) -> tuple[Backup | None, dict[str, Backup]]:
-        """The account's pending backup, and by id those that have ended: as moto holds them, since to ask for
-        them takes it longer than all the rest of a test."""
-        table = dynamodb_backends["123456789012"]["eu-west-1"].tables[TABLE]
+        """The account's pending backup, and by id those that have ended."""
         found = {
-            str(sk.value): from_record(from_item(item.to_json()["Attributes"]))
-            for sk, item in table.items[DynamoType({"S": f"ACCOUNT#{self.account}"})].items()
-            if sk.value != SETTINGS
+            sk: from_record(from_item(item.to_json()["Attributes"]))
+            for sk, item in self._items().items()
+            if sk != SETTINGS
         }
         pending = found.pop(PENDING, None)
         return pending, {backup.id: backup for backup in found.values()}
+
+    def locked_by(self) -> str | None:
+        """The id in the account's pending record."""
+        pending = self._items().get(PENDING)
+        return str(pending.attrs["backup_id"].value) if pending and "backup_id" in pending.attrs else None
+
+    def _items(self) -> dict[str, Any]:
+        table = dynamodb_backends["123456789012"]["eu-west-1"].tables[TABLE]
+        items = table.items[DynamoType({"S": f"ACCOUNT#{self.account}"})]
+        return {str(sk.value): item for sk, item in items.items()}
 
     def archive_of(self, backup: Backup) -> bytes | None:
         try:
