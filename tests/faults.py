@@ -52,6 +52,7 @@ class Line:
     def __init__(self, client: Any) -> None:
         self.calls: Counter[str] = Counter()
         self._json = client.meta.service_model.metadata["protocol"] == "json"
+        self._is_s3 = client.meta.service_model.service_name == "s3"
         self._faults: dict[str, _Fault] = {}
         self._actions: dict[str, Callable[[], object]] = {}
         # botocore calls every handler of this event, so moto's must be called by ours or not at all.
@@ -124,6 +125,8 @@ class Line:
             else:
                 text = escape(about)
                 body = f"<Error><Code>{code}</Code><Message>made up, about {text}</Message></Error>"
+                if not self._is_s3:  # the query protocol's errors have one more element round them
+                    body = f"<ErrorResponse>{body}</ErrorResponse>"
             return _answered(request, status, HTTPHeaders(), body.encode())
 
         return refuse
