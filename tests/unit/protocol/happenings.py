@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import note
@@ -54,7 +54,8 @@ class Happenings(RuleBasedStateMachine):
         self.flow.seen = self.seen
         self.before: dict[str, Backup] = {}
         self.locked: str | None = None
-        self.offered: dict[str, datetime | None] = {}
+        self.offered: dict[str, int] = {}
+        """How often the archive of a ready backup was written before it was ready."""
         self.table_changed = self.bucket_changed = True
         self.no_mail_due: set[str] = set()
         """Those that nobody may have told of: a fault met the mail's own function, or the run was ended."""
@@ -84,15 +85,16 @@ class Happenings(RuleBasedStateMachine):
             "work_well": 2 * bool(self.flow.running()),
             "come_late": 6 * bool(self.late()),
             "cancel_at_the_last_moment": 5 * bool(self.nearly_ready()),
+            "try_again": 4 * bool(self.at_work()),
             "give_up": 3 * bool(self.at_work()),
             "sweep": 3,
             "ask": 1 if self.locked else 4,
             "tell": bool(self.service.events),
             "deliver": 2 * bool(self.service.queue),
-            "time_passes": 2,
+            "time_passes": 2 + any(one.state is State.READY for one in self.before.values()),
             "remove": bool(self.known()) + 2 * bool(self.at_work()),
             "end": bool(self.flow.running()),
-            "free_by_hand": bool(self.locked and self.at_work()),
+            "free_by_hand": bool(self.locked and self.at_work()) + 2 * bool(self.about_to_end()),
             "redrive": 2 * bool(self.may_be_redriven()),
             "weather": 1,
         }
@@ -120,7 +122,8 @@ class Happenings(RuleBasedStateMachine):
     def end(self, pick: int, _ending: str, _stop: int) -> None:
         execution = _newest(self.flow.running(), pick)
         self._given_up(execution)
-        self.no_mail_due.add(execution.name)
+        if execution.name in self.before:  # it stands in the table how it ended, and now nobody tells
+            self.no_mail_due.add(execution.name)
         self.flow.end(execution, ("ABORTED", "TIMED_OUT")[pick % 2])
         self.seen["an execution aborted or timed out"] += 1
 
@@ -137,7 +140,6 @@ class Happenings(RuleBasedStateMachine):
             newer = self.locked != execution.name
             self.seen["a redrive while a newer backup runs"] += newer
             self.seen["a redrive of a backup that is not closed"] += not newer
-        self.no_mail_due.add(execution.name)
         self.flow.redrive(execution)
 
     # --- the service ---
@@ -147,10 +149,11 @@ class Happenings(RuleBasedStateMachine):
         if task is not None:
             self.begin(task, ending, stop)
 
-    def work_well(self, _pick: int, _ending: str, _stop: int) -> None:
+    def work_well(self, pick: int, _ending: str, _stop: int) -> None:
         """Everything up to where it matters most: the end, and the mail."""
         for execution in self.flow.running():
-            while execution.at not in ("Ready", "Failed", *MAILS) and execution.status == "RUNNING":
+            until = {"Ready", "Failed", *MAILS} | ({"Assemble"} if pick % 2 else set())
+            while execution.at not in until and execution.status == "RUNNING":
                 task = self.service.task(execution)
                 if task is None:
                     break
@@ -166,6 +169,21 @@ class Happenings(RuleBasedStateMachine):
         living = self.service.living()
         process = _choose(living, pick)  # the oldest are the most interesting
         self.resume(process, ending, _choose(STOPS[process.kind], stop))
+
+    def try_again(self, pick: int, ending: str, _stop: int) -> None:
+        """Step Functions gives a task up, and soon two attempts at it stand before the same call."""
+        execution = _newest(self.at_work(), pick)
+        first = execution.task
+        self._given_up(execution)
+        self.flow.failed(execution, "Lambda.SdkClientException")
+        for _ in range(4):
+            if self.flow.is_waiting(execution):
+                self.service.pass_time(timedelta(seconds=5))
+        second = self.service.task(execution)
+        if first is not None and second is not None:
+            self.resume(second, GO, first.at)
+            if ending != GO:
+                self.resume(first, ending)
 
     def come_late(self, pick: int, ending: str, _stop: int) -> None:
         """A step of a backup that has ended since makes its next call."""
@@ -286,7 +304,14 @@ class Happenings(RuleBasedStateMachine):
 
     def late(self) -> list[Process]:
         return [
-            one for one in self.service.living() if one.kind == "step" and one.backup_id in self.before
+            one
+            for one in self.service.living()
+            if one.kind == "step" and one.backup_id in {*self.before, *self.nowhere}
+        ]
+
+    def about_to_end(self) -> list[Process]:
+        return [
+            one for one in self.service.living() if one.kind == "step" and one.at == "TransactWriteItems"
         ]
 
     def nearly_ready(self) -> list[Execution]:

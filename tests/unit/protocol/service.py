@@ -40,7 +40,7 @@ from functions.request_backup.notices import Notices
 from functions.request_backup.removal import Removal
 from functions.request_backup.sweeper import Sweeper
 from functions.request_backup.workflow import Workflow
-from shared.backup import Backup, Person, State, from_record
+from shared.backup import Backup, Person, from_record
 from shared.items import from_item
 from shared.languages import Languages
 from shared.link import ArchiveGone, Link
@@ -51,7 +51,7 @@ from tests.doubles import make_table
 from tests.unit.export_backup.account_in_memory import AccountInMemory
 from tests.unit.export_backup.running_backup import account_items
 from tests.unit.infra.stack import workflow
-from tests.unit.protocol.processes import Process, call, current
+from tests.unit.protocol.processes import Process, call
 from tests.unit.protocol.step_functions import MACHINE, Execution, StepFunctions, error
 from tests.unit.shared.backups_table import TABLE, TWICE, next_account_id, next_backup_id
 
@@ -89,6 +89,7 @@ class Aws:
         make_table(self.dynamodb, TABLE)
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.put_at: dict[str, datetime] = {}
+        self.puts: Counter[str] = Counter()
         self.carried_out: Callable[[str], object] = lambda _: None
         """Is told each operation that has been."""
         for client in (self.dynamodb, self.s3):
@@ -106,6 +107,7 @@ class Aws:
             if answer.status_code == 200:
                 if operation in ("PutObject", "CompleteMultipartUpload"):
                     self.put_at[_path(request.url)] = self.now
+                    self.puts[_path(request.url)] += 1
                 self.carried_out(operation)
             return answer
 
@@ -128,6 +130,7 @@ class Aws:
         for upload in self.s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []):
             self.s3.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
         self.put_at.clear()
+        self.puts.clear()
         self.now = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -381,12 +384,6 @@ class Service:
         content: bytes = found["Body"].read()
         return content
 
-    def published_at(self, backup: Backup) -> datetime | None:
-        return self.aws.put_at.get(backup.object_key)
-
 
 def _busy() -> dict[str, Any]:
     raise error(ClientError, "ThrottlingException", 429)
-
-
-__all__ = ["BUCKET", "RECORDS", "Aws", "Service", "State", "current"]

@@ -17,21 +17,20 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import (
-    invariant,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from functions.export_backup.catalogue import DATA_MEMBERS, MANIFEST_MEMBER
 from functions.request_backup.refusals import UnknownBackup
 from functions.request_backup.workflow import Start
 from shared.backup import Backup, MailState, State
 from tests.doubles import aws_in_process
+from tests.unit.protocol.happenings import Happenings
 from tests.unit.protocol.processes import GO
 from tests.unit.protocol.service import RECORDS, Aws
 
 RUNS = int(os.environ.get("PROTOCOL_RUNS", "0"))
 MINUTE = timedelta(minutes=1)
+
 RARE = [
     "a request died between put and start",
     "StartExecution's answer lost",
@@ -61,10 +60,12 @@ RARE = [
 ]
 
 class Machine(Happenings):
-    # --- what must hold ---
-
     @invariant()
     def what_must_hold(self) -> None:
+        senders = Counter(
+            one.backup_id for one in self.service.living() if one.kind == "mail" and one.at == "SendEmail"
+        )
+        assert max(senders.values(), default=0) <= 1, "two are about to send one mail"
         if not self.table_changed and not self.bucket_changed:
             return  # an execution begins where the table already says so, and its end brings nothing to life
         assert not self.strange_writes, "a late step wrote into what is not its backup's record"
@@ -109,12 +110,13 @@ class Machine(Happenings):
         for backup in ended.values():
             if backup.state is not State.READY or self._is_being_deleted(backup):
                 continue
+            published = self.aws.puts[backup.object_key]
             if backup.id not in self.offered:
-                self.offered[backup.id] = self.service.published_at(backup)
+                self.offered[backup.id] = published
                 self._is_whole(backup)
             else:
                 assert self.service.archive_of(backup) is not None, "a ready archive went"
-            assert self.service.published_at(backup) == self.offered[backup.id], "it was written again"
+            assert published == self.offered[backup.id], "a ready archive was written again"
 
     def _is_whole(self, backup: Backup) -> None:
         content = self.service.archive_of(backup)
