@@ -5,7 +5,6 @@ The one file of the benchmark that knows how these are called.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,9 +19,6 @@ from functions.export_backup.unit import Account, Unit, export_unit
 from functions.export_backup.wire import tapped
 from functions.export_backup.zip_layout import Member
 
-CAN_LEAVE_OUT_XML = "xml" in inspect.signature(export_unit).parameters
-"""Whether the export can be asked for CSV only; where it cannot, it makes the XML all the same."""
-
 
 def csv_only(place: Place) -> Callable[[], None]:
     return _export(place, xml=False)
@@ -35,9 +31,8 @@ def csv_and_xml(place: Place) -> Callable[[], None]:
 def _export(place: Place, *, xml: bool) -> Callable[[], None]:
     dynamodb = tapped(place.session.client("dynamodb", **place.parameters))
     s3 = place.session.client("s3", **place.parameters)
-    without_xml: dict[str, Any] = {} if xml or not CAN_LEAVE_OUT_XML else {"xml": False}
     unit = Unit()
-    members = [name for name in unit.members if name != XML_MEMBER or not without_xml]
+    members = [name for name in unit.members if name != XML_MEMBER or xml]
 
     def work() -> None:
         with SegmentWriters(s3, BUCKET, f"staging/{place.key}/") as writers:
@@ -49,7 +44,6 @@ def _export(place: Place, *, xml: bool) -> Callable[[], None]:
                 SNAPSHOT,
                 {member: writers[member] for member in members},
                 lambda _: None,
-                **without_xml,
             )
         _assemble(s3, place, writers.segments)
 

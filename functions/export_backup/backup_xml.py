@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import Any, Final
 
-from functions.export_backup.catalogue import Cell, Column, Kind, Row, Table
+from functions.export_backup.catalogue import Cell, Column, Kind, Table
 from functions.export_backup.cells import LOOKALIKE, Tally, escape
 
 FORMAT: Final = "1"
@@ -45,35 +45,30 @@ class BackupXml:
 
     def begin(self) -> None:
         """The declaration and the root; once per file."""
-        self._add('<?xml version="1.0" encoding="UTF-8"?>\n')
-        self._add(f'<backup format="{FORMAT}">')
+        self.add('<?xml version="1.0" encoding="UTF-8"?>\n')
+        self.add(f'<backup format="{FORMAT}">')
 
     def end(self) -> None:
-        self._add("\n</backup>\n")
+        self.add("\n</backup>\n")
 
     def enter(self, element: str) -> None:
-        self._add(f"\n<{element}>")
+        self.add(f"\n<{element}>")
 
     def leave(self, element: str) -> None:
-        self._add(f"</{element}>")
+        self.add(f"</{element}>")
 
-    def record(self, table: Table, row: Row, markup: str | None = None) -> None:
-        """One whole record with nothing nested in it. `markup` is what `markup_of` made of it."""
-        self._add(f"\n<{table.element}>{self._fields(table, row, markup)}</{table.element}>")
+    def add(self, piece: str) -> None:
+        """Text that was formed by this class's other methods and `markup_of`."""
+        self._pieces.append(piece)
+        self._characters += len(piece)
 
-    def open(self, table: Table, row: Row, markup: str | None, inside: str) -> None:
-        """A record's element, its own values, and the element of what is nested in it, left open."""
-        self._add(f"\n<{table.element}>{self._fields(table, row, markup)}\n<{inside}>")
+    def fields(self, table: Table, row: Iterable[Cell]) -> str:
+        """The values of one record, where `markup_of` left them to this."""
+        return "".join(self._field(column, cell) for column, cell in zip(table.columns, row, strict=True))
 
     def field(self, column: Column, cell: Cell) -> None:
         """One value: no element where there is none, an empty element for an empty text."""
-        self._add(self._field(column, cell))
-
-    def _fields(self, table: Table, row: Row, markup: str | None) -> str:
-        self.tally.rows += 1
-        if markup is not None:
-            return markup
-        return "".join(self._field(column, cell) for column, cell in zip(table.columns, row, strict=True))
+        self.add(self._field(column, cell))
 
     def _field(self, column: Column, cell: Cell) -> str:
         if cell is None:
@@ -90,23 +85,17 @@ class BackupXml:
             return text
         return _marked(escape(text, _UNHELD, self.tally.replaced))
 
-    def _add(self, piece: str) -> None:
-        self._pieces.append(piece)
-        self._characters += len(piece)
 
+def markup_of(table: Table, columns: Sequence[Sequence[Cell]]) -> list[str | None]:
+    """The values of each of these records as elements, formed column by column: a fifth of the time.
 
-def markup_of(table: Table, rows: Sequence[Row]) -> list[str | None]:
-    """The values of each of these rows as elements, formed column by column, which takes a fifth of the time.
-
-    None for a row with a character that has to be escaped: escapes are counted, and only of records that
-    are written, so `BackupXml` forms that row by itself.
+    None for a record with a character that has to be escaped: escapes are counted, and only of records that
+    are written, so `BackupXml.fields` forms that one by itself.
     """
-    if not rows:
-        return []
     tag = ""  # what stands between two values: one element's end, the next one's beginning
     pieces: list[Iterable[Any]] = []
     escaping: set[int] = set()
-    for column, cells in zip(table.columns, zip(*rows, strict=True), strict=True):
+    for column, cells in zip(table.columns, columns, strict=True):
         texts = _marked_up(column, cells, escaping)
         name = column.name
         if None in texts:
@@ -116,7 +105,7 @@ def markup_of(table: Table, rows: Sequence[Row]) -> list[str | None]:
         else:
             pieces += [repeat(f"{tag}<{name}>"), texts]
             tag = f"</{name}>"
-    pieces.append(repeat(tag, len(rows)))
+    pieces.append(repeat(tag, len(columns[0])))
     formed: list[str | None] = list(map("".join, zip(*pieces)))  # noqa: B905 - some of them have no end
     for number in escaping:
         formed[number] = None

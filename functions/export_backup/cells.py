@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from functions.export_backup.catalogue import Cell, Column, Kind, Row, Table
+from functions.export_backup.catalogue import Cell, Column, Kind, Table
 from functions.export_backup.encodings import Encoding
 
 EXCEL_CELL_LENGTH: Final = 32_767  # UTF-16 code units; Excel cuts a cell there without a word
@@ -88,16 +88,15 @@ class CsvMember:
         header = ",".join(column.name for column in self._table.columns)
         return self._encoding.bom + self._encoding.encode(f"{header}\r\n")
 
-    def page(self, rows: Sequence[Row]) -> bytes:
-        """The lines of these rows, `\\r\\n` after each; no bytes for no rows."""
-        if not rows:
+    def page(self, columns: Sequence[Sequence[Cell]]) -> bytes:
+        """The lines of these records, given column by column, `\\r\\n` after each; no bytes for none."""
+        if not columns[0]:
             return b""
-        self.tally.rows += len(rows)
-        columns = [
-            self._column(column, cells)
-            for column, cells in zip(self._table.columns, zip(*rows, strict=True), strict=True)
+        self.tally.rows += len(columns[0])
+        texts = [
+            self._column(column, cells) for column, cells in zip(self._table.columns, columns, strict=True)
         ]
-        lines = map(",".join, zip(*columns, strict=True))
+        lines = map(",".join, zip(*texts, strict=True))
         return encode("\r\n".join(lines) + "\r\n", self._encoding, self.tally.replaced)
 
     def _column(self, column: Column, cells: Sequence[Cell]) -> Sequence[str]:

@@ -1,35 +1,25 @@
 """The operator's table, read: pages of records of one table of one account, their values as text."""
 
-import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.export_backup.catalogue import (
-    PARTITION_KEY,
-    SORT_KEY,
-    Cell,
-    Column,
-    Kind,
-    Row,
-    Table,
-    partition,
-)
-from functions.export_backup.wire import RAW, Unexpected, decimal, page_of
+from functions.export_backup.catalogue import PARTITION_KEY, SORT_KEY, Table, partition
+from functions.export_backup.page import Page, page_of_items
+from functions.export_backup.read_ahead import Answer, ReadAhead, Stretch
+from functions.export_backup.wire import RAW, Unexpected, next_key_of, page_of
 from shared.aws_errors import may_pass
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-Value = Mapping[str, Any]
-"""A value as DynamoDB's low-level API gives it: `{"S": "text"}`."""
-
 _FINAL = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
+_LANES: Final = 8  # requests at once; botocore keeps ten connections
 
 
 class SourceUnavailable(Exception):
@@ -48,75 +38,32 @@ class SourceRefused(Exception):
         self.table = table
 
 
-class Record(msgspec.Struct, gc=False):
-    """One record, its values as text. A struct of msgspec's, which is made in a tenth of the time."""
-
-    sk: str
-    created: str | None
-    """The moment of creation as the source writes it."""
-    status: str | None
-    row: Row
-    markup: str | None = None
-    """The row as elements of backup.xml, where nothing in it has to be escaped."""
-
-
 @dataclass(frozen=True)
 class Source:
+    """One account's tables. Its requests are made on threads of its own, which end with it."""
+
     client: "DynamoDBClient"
     table_name: str
     account_id: str
+    lanes: Executor = field(kw_only=True, default_factory=lambda: ThreadPoolExecutor(_LANES, "source"))
 
-    def pages(
-        self, table: Table, first: str | None = None, before: str | None = None
-    ) -> Iterator[list[Record]]:
-        """The records of one table in the order of their sort keys, a page of DynamoDB's (1 MB) at a time.
+    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
+        """The records of one table in the order of their sort keys, at most a page of DynamoDB's (1 MB) at a
+        time.
 
-        `first` is the lowest sort key that is read, `before` the lowest that no longer is. A page may
-        be empty. Reads are eventually consistent: half the price, and what a second changes belongs
-        behind the snapshot anyway. Raises SourceUnavailable and SourceRefused.
+        `first` is the lowest sort key that is read, `before` the lowest that no longer is. A page may be
+        empty. Reads are eventually consistent: half the price, and what a second changes belongs behind the
+        snapshot anyway. The first request is under way when this returns. Pages raise SourceUnavailable and
+        SourceRefused.
         """
-        query = self._query(table, first, before)
-        while True:
-            answer = self._answer(table, query)
-            page, next_key = _page(table, answer)
-            # Parsed, a page takes many times its megabyte: one at a time.
-            del answer
-            if before is not None and page and page[-1].sk >= before:
-                page = [record for record in page if record.sk < before]
-            yield page
-            del page
-            if not next_key:
-                return
-            query["ExclusiveStartKey"] = next_key
+        return self._pages(table, ReadAhead(partial(self._ask, table), self.lanes, Stretch(first, before)))
 
-    def _query(self, table: Table, first: str | None, before: str | None) -> dict[str, Any]:
-        values: dict[str, dict[str, str]] = {":pk": {"S": partition(self.account_id, table)}}
-        condition = "#pk = :pk"
-        names = {"#pk": PARTITION_KEY, **table.placeholders}
-        if first is not None:
-            values[":first"] = {"S": first}
-        if before is not None:
-            values[":before"] = {"S": before}
-        if first is not None or before is not None:
-            sort_key = next(key for key, attribute in table.placeholders.items() if attribute == SORT_KEY)
-            # One condition on the sort key is all that DynamoDB takes, and BETWEEN includes both ends.
-            if before is None:
-                condition += f" AND {sort_key} >= :first"
-            elif first is None:
-                condition += f" AND {sort_key} < :before"
-            else:
-                condition += f" AND {sort_key} BETWEEN :first AND :before"
-        return {
-            "TableName": self.table_name,
-            "KeyConditionExpression": condition,
-            "ProjectionExpression": table.projection,
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": values,
-        }
-
-    def _answer(self, table: Table, query: dict[str, Any]) -> Mapping[str, Any]:
+    def _pages(self, table: Table, answers: ReadAhead) -> Iterator[Page]:
         try:
-            return self.client.query(**query)
+            # Parsed, a page takes many times its megabyte: what waits is not parsed yet.
+            for stretch, answer in answers:
+                page = _page(table, answer)
+                yield page if stretch.before is None else page.before(stretch.before)
         except (ClientError, BotoCoreError) as error:
             if may_pass(error):
                 raise SourceUnavailable(table.name) from error
@@ -124,92 +71,47 @@ class Source:
                 raise SourceRefused(table.name) from error
             raise
 
+    def _ask(self, table: Table, stretch: Stretch) -> Answer:
+        answer: dict[str, Any] = self.client.query(**self._query(table, stretch))  # type: ignore[assignment]
+        body = answer.get(RAW)
+        if body is None:  # not a tapped client's
+            next_key, size = answer.get("LastEvaluatedKey"), len(answer["Items"])
+        else:
+            next_key, size = next_key_of(body), len(body)
+        return Answer(answer, size, next_key, next_key and str(next_key.get(SORT_KEY, {}).get("S", "")))
 
-def _page(table: Table, answer: Mapping[str, Any]) -> tuple[list[Record], Any]:
-    """The records of an answer to Query, and where to go on."""
+    def _query(self, table: Table, stretch: Stretch) -> dict[str, Any]:
+        values: dict[str, dict[str, str]] = {":pk": {"S": partition(self.account_id, table)}}
+        condition = "#pk = :pk"
+        names = {"#pk": PARTITION_KEY, **table.placeholders}
+        if stretch.first is not None:
+            values[":first"] = {"S": stretch.first}
+        if stretch.before is not None:
+            values[":before"] = {"S": stretch.before}
+        if len(values) > 1:
+            sort_key = next(key for key, attribute in table.placeholders.items() if attribute == SORT_KEY)
+            # One condition on the sort key is all that DynamoDB takes, and BETWEEN includes both ends.
+            if stretch.before is None:
+                condition += f" AND {sort_key} >= :first"
+            elif stretch.first is None:
+                condition += f" AND {sort_key} < :before"
+            else:
+                condition += f" AND {sort_key} BETWEEN :first AND :before"
+        query = {
+            "TableName": self.table_name,
+            "KeyConditionExpression": condition,
+            "ProjectionExpression": table.projection,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+        }
+        return query if stretch.after is None else query | {"ExclusiveStartKey": stretch.after}
+
+
+def _page(table: Table, answer: Mapping[str, Any]) -> Page:
+    """The records of an answer to Query."""
     if RAW not in answer:
-        return list(records(table, answer["Items"])), answer.get("LastEvaluatedKey")
+        return page_of_items(table, answer["Items"])
     try:
-        page = page_of(table, answer[RAW])
+        return page_of(table, answer[RAW])
     except Unexpected:
-        parsed = json.loads(answer[RAW])
-        return list(records(table, parsed["Items"])), parsed.get("LastEvaluatedKey")
-    rows = zip(*page.cells, strict=True)
-    keys = [key or "" for key in page.keys] if None in page.keys else page.keys
-    return list(map(Record, keys, page.created, page.status, rows)), page.next_key  # type: ignore[arg-type]
-
-
-def records(table: Table, items: Iterable[Mapping[str, Value]]) -> Iterator[Record]:
-    """The records of one page of DynamoDB's items, in their order."""
-    for item in items:
-        yield Record(
-            sk=text(item[SORT_KEY]) or "",
-            created=text(item.get(table.created)) if table.created else None,
-            status=text(item.get(table.status)) if table.status else None,
-            row=tuple(_cell(column, item.get(column.attribute)) for column in table.columns),
-        )
-
-
-def text(value: Value | None) -> str | None:
-    """A value as text, exact: None where it is missing or NULL, compact JSON where it is no scalar."""
-    if value is None:
-        return None
-    ((kind, content),) = value.items()
-    match kind:
-        case "S":
-            return str(content)
-        case "N":
-            return decimal(content)
-        case "BOOL":
-            return "true" if content else "false"
-        case "NULL":
-            return None
-        case _:
-            return _json(value)
-
-
-def _cell(column: Column, value: Value | None) -> Cell:
-    return _texts(value) if column.kind is Kind.LIST else text(value)
-
-
-def _texts(value: Value | None) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    ((kind, content),) = value.items()
-    match kind:
-        case "NULL":
-            return None
-        case "SS":
-            return tuple(sorted(content))  # a set has no order; two exports should be equal
-        case "NS":
-            return tuple(decimal(number) for number in sorted(content, key=Decimal))
-        case "L":
-            return tuple(text(element) or "" for element in content)
-        case _:
-            return (text(value) or "",)
-
-
-def _json(value: Value) -> str:
-    """Compact JSON without DynamoDB's type tags; numbers keep all their digits, binary is base64."""
-    ((kind, content),) = value.items()
-    match kind:
-        case "N":
-            return decimal(content)
-        case "BOOL":
-            return "true" if content else "false"
-        case "NULL":
-            return "null"
-        case "B":
-            # botocore hands bytes over, the wire their base64.
-            return json.dumps(
-                content if isinstance(content, str) else base64.b64encode(content).decode("ascii")
-            )
-        case "L":
-            return f"[{','.join(map(_json, content))}]"
-        case "M":
-            fields = [f"{_json({'S': name})}:{_json(field)}" for name, field in content.items()]
-            return f"{{{','.join(fields)}}}"
-        case "SS" | "NS" | "BS":
-            return f"[{','.join(_json({kind[0]: element}) for element in sorted(content))}]"
-        case _:
-            return json.dumps(content, ensure_ascii=False, default=str)
+        return page_of_items(table, json.loads(answer[RAW])["Items"])

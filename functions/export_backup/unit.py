@@ -1,46 +1,33 @@
-"""One unit of the export: a range of proofs, read once, written as CSV and XML.
-
-The sort keys of files, recipients, comments and responses begin with proof and version, so the four
-tables are walked side by side like the four decks of one sorted catalogue: for each version of a proof
-its recipients and comments stand next in their streams, for each comment its responses. One page of
-each stream is held, however many comments a proof has.
-"""
+"""One unit of the export: a range of proofs, read once, written as CSV and XML."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Protocol
 
 from functions.export_backup.backup_xml import BackupXml
 from functions.export_backup.catalogue import (
     ACCOUNT_TABLES,
-    COMMENTS,
-    FILES,
     ORGANISATION,
     PROOF_TABLES,
-    RECIPIENTS,
-    RESPONSES,
     TABLES,
-    TRASHED,
     XML_MEMBER,
     Table,
 )
 from functions.export_backup.encodings import Encoding
-from functions.export_backup.source import Record
+from functions.export_backup.page import Page
+from functions.export_backup.proofs import Proofs
+from functions.export_backup.snapshot import Snapshot
 from functions.export_backup.table_stream import Sink, Stream
-from functions.export_backup.unit_report import MemberCount, Reason, UnitReport
+from functions.export_backup.unit_report import MemberCount, UnitReport
 
 _XML_PIECE: Final = 256 * 1024  # characters; enough to make a write worth its call
-_BEHIND_NUMBER: Final = "$"  # sorts after `#` and before every digit: `key$` ends what hangs on `key`
-_ID, _TYPE = (FILES.position(name) for name in ("id", "type"))
 
 
 class Pages(Protocol):
     """Where records come from: `source.Source`, and an account in memory in the tests."""
 
-    def pages(
-        self, table: Table, first: str | None = None, before: str | None = None
-    ) -> Iterator[list[Record]]: ...
+    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]: ...
 
 
 @dataclass(frozen=True)
@@ -80,12 +67,12 @@ def export_unit(
     progress: Callable[[int], object] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> UnitReport:
-    """Writes the unit's part of every member and says what it did.
+    """Writes the unit's part of every member and says what it did. Without a sink for the XML, none is made.
 
     What was created after `snapshot` stays out, and so does what lies in the trash. `progress` is told
-    after each page how many records were written so far. `stop` is asked after each proof: where it says
-    yes, the report's `resume_at` is where a unit with `first=False` goes on, and the XML's closing is
-    left to that one. Raises what the source and the sinks raise, and RecordsUnaccounted.
+    after each page how many records were written so far. `stop` is asked between proofs, after a few pages at
+    the latest: where it says yes, the report's `resume_at` is where a unit with `first=False` goes on, and
+    the XML's closing is left to that one. Raises what the source and the sinks raise, and RecordsUnaccounted.
     """
     return _Export(source, unit, encoding, snapshot, sinks, progress).run(account, stop)
 
@@ -101,171 +88,81 @@ class _Export:
         progress: Callable[[int], object] | None,
     ) -> None:
         self._unit = unit
-        self._snapshot = snapshot
         self._sinks = sinks
         self._progress = progress
-        self._xml = BackupXml()
+        self._xml = BackupXml() if XML_MEMBER in sinks else None
         self._streams: dict[str, Stream] = {}
         for table in TABLES if unit.first else PROOF_TABLES:
             bounds = (unit.first_proof, unit.before_proof) if table in PROOF_TABLES else (None, None)
             self._streams[table.name] = Stream(
-                table, source.pages(table, *bounds), encoding, sinks[table.member], self._tell
+                table,
+                source.pages(table, *bounds),
+                Snapshot(snapshot),
+                encoding,
+                sinks[table.member],
+                self._xml,
+                self._tell,
             )
-        self._files = self._streams[FILES.name]
-        self._recipients = self._streams[RECIPIENTS.name]
-        self._comments = self._streams[COMMENTS.name]
-        self._responses = self._streams[RESPONSES.name]
-        self._hanging = (self._recipients, self._comments, self._responses)
 
     def run(self, account: Account, stop: Callable[[], bool] | None) -> UnitReport:
+        xml = self._xml
         if self._unit.first:
-            self._open(account)
-        resume_at = self._proofs(stop)
-        if self._unit.last and resume_at is None:
-            self._xml.leave("proofs")
-            self._xml.end()
+            for table in TABLES:
+                self._sinks[table.member].write(self._streams[table.name].csv.opening())
+            if xml is not None:
+                xml.begin()
+            for table in ACCOUNT_TABLES:
+                self._account_table(table, account)
+            if xml is not None:
+                xml.enter("proofs")
+        resume_at = Proofs(self._streams, xml, self._flush_long_xml).walk(stop)
         for stream in self._streams.values():
             stream.flush()
-        self._flush_xml()
         members = {stream.table.member: MemberCount.of(stream.csv.tally) for stream in self._streams.values()}
-        members[XML_MEMBER] = MemberCount.of(self._xml.tally)
+        if xml is not None:
+            if self._unit.last and resume_at is None:
+                xml.leave("proofs")
+                xml.end()
+            self._flush_xml()
+            members[XML_MEMBER] = MemberCount.of(xml.tally)
         tables = {name: stream.count() for name, stream in self._streams.items()}
         return UnitReport(members, tables, resume_at)
 
-    def _open(self, account: Account) -> None:
-        for table in TABLES:
-            self._sinks[table.member].write(self._streams[table.name].csv.opening())
-        self._xml.begin()
-        for table in ACCOUNT_TABLES:
-            self._account_table(table, account)
-        self._xml.enter("proofs")
-
     def _account_table(self, table: Table, account: Account) -> None:
-        stream = self._streams[table.name]
+        stream, xml = self._streams[table.name], self._xml
         if table is ORGANISATION:
-            if stream.peek() is None:
-                known = {"id": account.id, "name": account.name}
-                row = tuple(known.get(column.name) for column in table.columns)
-                self._sinks[table.member].write(stream.csv.page([row]))
-                self._xml.record(table, row)
-            self._keep_all(stream, stream.take())
-            return
-        self._xml.enter(f"{table.element}s")
-        self._keep_all(stream, stream.take())
-        self._xml.leave(f"{table.element}s")
-
-    def _proofs(self, stop: Callable[[], bool] | None) -> str | None:
-        """All proofs of the range; where it was stopped, the key at which to go on."""
-        proof: str | None = None
-        element: str | None = None  # of the proof's, once a version of it was written
-        resume_at: str | None = None
-        while (file := self._files.peek()) is not None:
-            if (its_proof := file.sk.partition("#")[0]) != proof:
-                if element is not None:
-                    self._xml.leave(element)
-                    element = None
-                if proof is not None and stop is not None and stop():
-                    resume_at = file.sk
-                    break
-                proof = its_proof
-            next(self._files.below(file.sk + _BEHIND_NUMBER))
-            reason = self._reason(file)
-            if reason is not None:
-                self._leave_out(file, reason)
-                continue
-            if element is None:
-                element = "file" if file.row[_TYPE] == "file" else "proof"
-                self._xml.enter(element)
-                self._xml.field(FILES.columns[_ID], file.row[_ID])
-            self._version(file)
-        else:
-            if element is not None:
-                self._xml.leave(element)
-        for stream in self._hanging:
-            stream.skip(Reason.ORPHAN, stream.take() if resume_at is None else stream.below(resume_at))
-        return resume_at
-
-    def _version(self, file: Record) -> None:
-        self._files.keep(file.row)
-        if self._files.is_well_formed(file):
-            end = file.sk + _BEHIND_NUMBER
-            self._skip_orphans(file.sk)
-            self._xml.open(FILES, file.row, file.markup, "recipients")
-            self._keep_all(self._recipients, self._recipients.below(end))
-            self._xml.leave("recipients")
-            self._xml.enter("comments")
-            for comment in self._comments.below(end):
-                self._comment(comment)
-            self._xml.leave("comments")
-            self._xml.leave(FILES.element)
-        else:
-            self._xml.record(FILES, file.row, file.markup)
-        self._flush_long_xml()
-
-    def _comment(self, comment: Record) -> None:
-        self._responses.skip(Reason.ORPHAN, self._responses.below(comment.sk))
-        responses = self._responses.below(comment.sk + _BEHIND_NUMBER)
-        reason = self._reason(comment)
-        if reason is not None:
-            self._comments.left_out[reason] += 1
-            self._responses.skip(reason, responses)
-            return
-        self._comments.keep(comment.row)
-        self._xml.open(COMMENTS, comment.row, comment.markup, "responses")
-        self._keep_all(self._responses, responses)
-        self._xml.leave("responses")
-        self._xml.leave(COMMENTS.element)
-        self._flush_long_xml()
-
-    def _leave_out(self, file: Record, reason: Reason) -> None:
-        """A version, and all that hangs on it."""
-        self._files.left_out[reason] += 1
-        if self._files.is_well_formed(file):
-            self._skip_orphans(file.sk)
-            for stream in self._hanging:
-                stream.skip(reason, stream.below(file.sk + _BEHIND_NUMBER))
-
-    def _skip_orphans(self, key: str) -> None:
-        """What lies before this version and belongs to none."""
-        for stream in self._hanging:
-            stream.skip(Reason.ORPHAN, stream.below(key))
-
-    def _keep_all(self, stream: Stream, records: Iterator[Record]) -> None:
-        """Records on which nothing hangs."""
-        for record in records:
-            reason = self._reason(record)
-            if reason is not None:
-                stream.left_out[reason] += 1
-                continue
-            stream.keep(record.row)
-            self._xml.record(stream.table, record.row, record.markup)
+            if not stream.load():
+                self._without_record(stream, account)
+        elif xml is not None:
+            xml.enter(f"{table.element}s")
+        while stream.load():
+            end = len(stream.keys)
+            if xml is not None:
+                for markup in stream.markup(end):
+                    xml.add(f"\n<{table.element}>{markup}</{table.element}>")
+            stream.advance(end)
             self._flush_long_xml()
+        if xml is not None and table is not ORGANISATION:
+            xml.leave(f"{table.element}s")
 
-    def _reason(self, record: Record) -> Reason | None:
-        if record.status == TRASHED:
-            return Reason.TRASH
-        created = _moment(record.created)
-        return Reason.AFTER_SNAPSHOT if created is not None and created > self._snapshot else None
+    def _without_record(self, stream: Stream, account: Account) -> None:
+        """The row of an account that has no record of its own, from what the request knew of it."""
+        known = {"id": account.id, "name": account.name}
+        row = [known.get(column.name) for column in stream.table.columns]
+        self._sinks[stream.table.member].write(stream.csv.page([[cell] for cell in row]))
+        if self._xml is not None:
+            element = stream.table.element
+            self._xml.add(f"\n<{element}>{self._xml.fields(stream.table, row)}</{element}>")
+            self._xml.tally.rows += 1
 
     def _tell(self) -> None:
         if self._progress is not None:
             self._progress(sum(stream.written for stream in self._streams.values()))
 
     def _flush_long_xml(self) -> None:
-        if self._xml.characters > _XML_PIECE:
+        if self._xml is not None and self._xml.characters > _XML_PIECE:
             self._flush_xml()
 
     def _flush_xml(self) -> None:
-        if content := self._xml.take():
+        if self._xml is not None and (content := self._xml.take()):
             self._sinks[XML_MEMBER].write(content)
-
-
-def _moment(text: str | None) -> datetime | None:
-    """A moment in ISO 8601 of any precision, UTC where it names no zone; None where there is none."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,10 +9,8 @@ read as botocore parsed it.
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -20,14 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from functions.export_backup.catalogue import SORT_KEY, Cell, Kind, Table
+from functions.export_backup.page import Page
+from functions.export_backup.values import decimal
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 RAW: Final = "RawBody"
 """Where a tapped client's answers to Query hold the body."""
-
-_WITH_EXPONENT = re.compile(r"[+-]?[0-9]*\.?[0-9]+[eE][+-]?[0-9]{1,3}")
 
 
 def tapped(client: DynamoDBClient) -> DynamoDBClient:
@@ -62,33 +60,49 @@ class Unexpected(Exception):
     whoever asked reads it the long way."""
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page, column by column: in every list one entry per record, None where it has no value."""
-
-    keys: list[Cell]
-    created: list[Cell]
-    status: list[Cell]
-    cells: list[list[Cell]]
-    """In the order of the table's columns."""
-    next_key: dict[str, Any] | None
-
-
 def page_of(table: Table, body: bytes) -> Page:
     """Raises Unexpected."""
     decode, read = _reader_of(table)
     try:
-        page = decode(body)
+        items = decode(body).Items
     except msgspec.DecodeError:
         raise Unexpected from None
-    none: list[Cell] = [None] * len(page.Items)
+    none: list[Cell] = [None] * len(items)
+    keys = read[SORT_KEY](items)
     return Page(
-        keys=read[SORT_KEY](page.Items),
-        created=read[table.created](page.Items) if table.created else none,
-        status=read[table.status](page.Items) if table.status else none,
-        cells=[read[column.attribute](page.Items) for column in table.columns],
-        next_key=page.LastEvaluatedKey,
+        keys=[key or "" for key in keys] if None in keys else keys,  # type: ignore[arg-type, misc]
+        created=read[table.created](items) if table.created else none,
+        status=read[table.status](items) if table.status else none,
+        columns=[read[column.attribute](items) for column in table.columns],
     )
+
+
+class _End(msgspec.Struct):
+    LastEvaluatedKey: dict[str, Any] | None = None
+
+
+_end_of = msgspec.json.Decoder(_End).decode
+_NEXT_KEY = b'"LastEvaluatedKey"'
+_LONGEST_TAIL = 16 * 1024  # a key has at most 3 KiB, escaped at most six times as long
+
+
+def next_key_of(body: bytes) -> dict[str, Any] | None:
+    """The LastEvaluatedKey of an answer; None on the last page.
+
+    DynamoDB writes it behind the records, so nearly always it is found from the end, without reading them.
+    """
+    at = body.rfind(_NEXT_KEY)
+    if at < 0:
+        return None
+    tail = body[at : at + _LONGEST_TAIL]
+    if at + len(tail) == len(body) and b"]" not in tail:  # behind the list of records, so none of their texts
+        next_key: dict[str, Any] | None = json.loads(b"{" + tail)["LastEvaluatedKey"]
+        return next_key
+    try:
+        return _end_of(body).LastEvaluatedKey
+    except msgspec.DecodeError:  # half a surrogate pair, which `json` takes
+        found: dict[str, Any] | None = json.loads(body).get("LastEvaluatedKey")
+        return found
 
 
 Reader = Callable[[list[Any]], list[Cell]]
@@ -108,9 +122,7 @@ def _reader_of(table: Table) -> tuple[Callable[[bytes], Any], Mapping[str, Reade
         fields.append((field, kind, kind()))
         readers[attribute] = _several(field) if kind is Several else _scalars(field)
     item = msgspec.defstruct("Item", fields, rename=names, gc=False)
-    page = msgspec.defstruct(
-        "Answer", [("Items", list[item]), ("LastEvaluatedKey", dict[str, Any] | None, None)]  # type: ignore[valid-type]
-    )
+    page = msgspec.defstruct("Answer", [("Items", list[item])])  # type: ignore[valid-type]
     return msgspec.json.Decoder(page).decode, readers
 
 
@@ -152,8 +164,3 @@ def _texts(value: Several) -> Cell:
     if value.SS is not None:
         return tuple(sorted(value.SS))  # a set has no order; two exports should be equal
     return None if value.S is None else (value.S,)
-
-
-def decimal(number: str) -> str:
-    """A number in plain decimal digits, exact: `1E+40` has 41 of them, `2.1e-05` is `0.000021`."""
-    return f"{Decimal(number):f}" if _WITH_EXPONENT.fullmatch(number) else number

@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.export_backup.catalogue import DATA_MEMBERS, SORT_KEY, TABLES, Kind, Table
 from functions.export_backup.encodings import encoding
-from functions.export_backup.source import Record, records
+from functions.export_backup.page import Page, page_of_items
 from functions.export_backup.unit import Account, Unit, export_unit
 from functions.export_backup.unit_report import UnitReport
 
@@ -27,7 +27,7 @@ class AccountInMemory:
 
     def pages(
         self, table: Table, first: str | None = None, before: str | None = None
-    ) -> Iterator[list[Record]]:
+    ) -> Iterator[Page]:
         self.queries.append((table.name, first, before))
         wanted = [
             item
@@ -37,7 +37,7 @@ class AccountInMemory:
         while True:
             size = self.page_size()
             page, wanted = wanted[:size], wanted[size:]
-            yield list(records(table, page))
+            yield page_of_items(table, page)
             if not wanted:
                 return
 

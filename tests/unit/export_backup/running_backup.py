@@ -16,7 +16,8 @@ from botocore.loaders import create_loader
 
 from functions.export_backup.catalogue import FILES, TABLES, Table, partition
 from functions.export_backup.event import NumberedUnit, Step, unit_event
-from functions.export_backup.source import Record, Source
+from functions.export_backup.page import Page
+from functions.export_backup.source import Source
 from functions.export_backup.steps import Steps
 from functions.export_backup.unit import Unit
 from shared.backup import Backup, Person, new_backup
@@ -216,12 +217,15 @@ class SlowSource(Source):
 
     def pages(
         self, table: Table, first: str | None = None, before: str | None = None
-    ) -> Iterator[list[Record]]:
+    ) -> Iterator[Page]:
         for page in super().pages(table, first, before):
-            for record in page:
+            for place in range(len(page.keys)):
                 self.on_page(self.seen[0])
                 self.seen[0] += 1
-                yield [record]
+                one = slice(place, place + 1)
+                yield Page(
+                    page.keys[one], page.created[one], page.status[one], [cells[one] for cells in page.columns]
+                )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.export_backup.catalogue import COMMENTS, FILES, RECIPIENTS, RESPONSES, USERS, Table
-from functions.export_backup.source import Record, records
+from functions.export_backup.page import Page, page_of_items
 from tests.reading import csv_records, xml_root
 from tests.unit.export_backup.account_in_memory import AccountInMemory, Item, export, item, key, no_items
 
@@ -26,14 +26,14 @@ class Changing(AccountInMemory):
 
     def pages(
         self, table: Table, first: str | None = None, before: str | None = None
-    ) -> Iterator[list[Record]]:
+    ) -> Iterator[Page]:
         assert (first, before) == (None, None)
         last = ""
         while True:
             self.happens()
             left = sorted((other for other in self.items[table.name] if key(other) > last), key=key)
             page = left[: self.page_size()]
-            yield list(records(table, page))
+            yield page_of_items(table, page)
             if len(page) == len(left):
                 return
             last = key(page[-1])
