@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from functions.export_backup.catalogue import Cell, Column, Kind, Table
 from functions.export_backup.cells import LOOKALIKE, Tally, escape
+from functions.export_backup.page import Page
 
 FORMAT: Final = "1"
 
@@ -20,6 +21,7 @@ _ILLEGAL = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
 _UNHELD = re.compile(f"{LOOKALIKE}|[{_ILLEGAL}]")
 # What may have to be altered: one class without branches, which `re` searches five times as fast.
 _CARE = re.compile(rf"[&<>\r\\{_ILLEGAL}]")
+_MARKED = frozenset("&<>\r")
 _ESCAPED = re.compile(rf"[\\{_ILLEGAL}]")
 
 
@@ -86,7 +88,7 @@ class BackupXml:
         return _marked(escape(text, _UNHELD, self.tally.replaced))
 
 
-def markup_of(table: Table, columns: Sequence[Sequence[Cell]]) -> list[str | None]:
+def markup_of(table: Table, page: Page) -> list[str | None]:
     """The values of each of these records as elements, formed column by column: a fifth of the time.
 
     None for a record with a character that has to be escaped: escapes are counted, and only of records that
@@ -95,8 +97,12 @@ def markup_of(table: Table, columns: Sequence[Sequence[Cell]]) -> list[str | Non
     tag = ""  # what stands between two values: one element's end, the next one's beginning
     pieces: list[Iterable[Any]] = []
     escaping: set[int] = set()
-    for column, cells in zip(table.columns, columns, strict=True):
-        texts = _marked_up(column, cells, escaping)
+    for place, (column, cells) in enumerate(zip(table.columns, page.columns, strict=True)):
+        texts: Sequence[Any] = cells
+        if column.kind is Kind.LIST or (page.signs is None and place not in page.numbers):
+            texts = _marked_up(column, cells, escaping)
+        elif page.signs is not None and not _MARKED.isdisjoint(page.signs):
+            texts = _marked_column(cells)
         name = column.name
         if None in texts:
             elements = ["" if text is None else f"<{name}>{text}</{name}>" for text in texts]
@@ -105,7 +111,7 @@ def markup_of(table: Table, columns: Sequence[Sequence[Cell]]) -> list[str | Non
         else:
             pieces += [repeat(f"{tag}<{name}>"), texts]
             tag = f"</{name}>"
-    pieces.append(repeat(tag, len(columns[0])))
+    pieces.append(repeat(tag, len(page.keys)))
     formed: list[str | None] = list(map("".join, zip(*pieces)))  # noqa: B905 - some of them have no end
     for number in escaping:
         formed[number] = None
@@ -118,14 +124,7 @@ def _marked_up(column: Column, cells: Sequence[Cell], escaping: set[int]) -> Seq
         whole = "".join(filter(None, texts))
         if _ESCAPED.search(whole):
             escaping.update(number for number, text in enumerate(texts) if text and _UNHELD.search(text))
-        if "&" in whole or "<" in whole or ">" in whole or "\r" in whole:
-            return [
-                _marked(text)
-                if text and ("&" in text or "<" in text or ">" in text or "\r" in text)
-                else text
-                for text in texts
-            ]
-        return texts
+        return _marked_column(texts)
     item = column.item
     return [
         None
@@ -135,6 +134,16 @@ def _marked_up(column: Column, cells: Sequence[Cell], escaping: set[int]) -> Seq
         else _clean(cell, number, escaping)
         for number, cell in enumerate(cells)
     ]
+
+
+def _marked_column(texts: Sequence[Any]) -> Sequence[str | None]:
+    whole = "".join(filter(None, texts))
+    if "&" in whole or "<" in whole or ">" in whole or "\r" in whole:
+        return [
+            _marked(text) if text and ("&" in text or "<" in text or ">" in text or "\r" in text) else text
+            for text in texts
+        ]
+    return texts
 
 
 def _clean(text: str, number: int, escaping: set[int]) -> str:

@@ -18,6 +18,7 @@ from typing import Final
 
 from functions.export_backup.catalogue import Cell, Column, Kind, Table
 from functions.export_backup.encodings import Encoding
+from functions.export_backup.page import Page
 
 EXCEL_CELL_LENGTH: Final = 32_767  # UTF-16 code units; Excel cuts a cell there without a word
 EXCEL_LINES: Final = 1_048_576  # Excel leaves out the lines after these, the header being one
@@ -88,28 +89,26 @@ class CsvMember:
         header = ",".join(column.name for column in self._table.columns)
         return self._encoding.bom + self._encoding.encode(f"{header}\r\n")
 
-    def page(self, columns: Sequence[Sequence[Cell]]) -> bytes:
-        """The lines of these records, given column by column, `\\r\\n` after each; no bytes for none."""
-        if not columns[0]:
+    def page(self, page: Page) -> bytes:
+        """The lines of these records, `\\r\\n` after each; no bytes for none."""
+        if not page.keys:
             return b""
-        self.tally.rows += len(columns[0])
+        self.tally.rows += len(page.keys)
         texts = [
-            self._column(column, cells) for column, cells in zip(self._table.columns, columns, strict=True)
+            _texts(column, cells) for column, cells in zip(self._table.columns, page.columns, strict=True)
         ]
-        lines = map(",".join, zip(*texts, strict=True))
-        return encode("\r\n".join(lines) + "\r\n", self._encoding, self.tally.replaced)
+        in_file = [
+            cells if place in page.numbers else self._column(column, cells)
+            for place, (column, cells) in enumerate(zip(self._table.columns, texts, strict=True))
+        ]
+        lines = list(map(",".join, zip(*in_file, strict=True)))
+        if max(map(len, lines)) * _LONGEST_ESCAPE > EXCEL_CELL_LENGTH:
+            self.tally.long_cells += sum(self._is_long(text) for cells in texts for text in cells)
+        whole = "\r\n".join(lines) + "\r\n"
+        return encode(whole, self._encoding, self.tally.replaced)
 
-    def _column(self, column: Column, cells: Sequence[Cell]) -> Sequence[str]:
-        if column.kind is Kind.LIST:
-            texts: Sequence[str] = [
-                cell if isinstance(cell, str) else ", ".join(cell or ()) for cell in cells
-            ]
-        elif None in cells:
-            texts = [cell or "" for cell in cells]  # type: ignore[misc]
-        else:
-            texts = cells  # type: ignore[assignment]
-        if max(map(len, texts)) * _LONGEST_ESCAPE > EXCEL_CELL_LENGTH:
-            self.tally.long_cells += sum(map(self._is_long, texts))
+    def _column(self, column: Column, texts: Sequence[str]) -> Sequence[str]:
+        """The cells, guarded and quoted where they have to be."""
         # Looking for a character in a text takes a hundredth of a regular expression's time, and most columns
         # have none of these in a whole page.
         whole = "".join(texts)
@@ -124,7 +123,9 @@ class CsvMember:
                 self._treated(text)
                 if text[:1] in first
                 else _quoted(text)
-                if "," in text or '"' in text or "\n" in text or "\r" in text
+                if '"' in text
+                else f'"{text}"'
+                if "," in text or "\n" in text or "\r" in text
                 else text
                 for text in texts
             ]
@@ -143,6 +144,14 @@ class CsvMember:
             return False
         in_file = encode(text, self._encoding, Counter()).decode(self._encoding.codec)
         return len(in_file.encode("utf-16-le")) // 2 > EXCEL_CELL_LENGTH
+
+
+def _texts(column: Column, cells: Sequence[Cell]) -> Sequence[str]:
+    if column.kind is Kind.LIST:
+        return [cell if isinstance(cell, str) else ", ".join(cell or ()) for cell in cells]
+    if None in cells:
+        return [cell or "" for cell in cells]  # type: ignore[misc]
+    return cells  # type: ignore[return-value]
 
 
 def _quoted(text: str) -> str:

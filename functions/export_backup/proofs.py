@@ -6,10 +6,10 @@ pages that are loaded: what belongs to which is looked up by key, and the XML ne
 lists. A version that is cut by the end of a page is taken piece by piece, however many comments it has.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final
 
 from functions.export_backup.backup_xml import BackupXml
@@ -207,21 +207,26 @@ class Proofs:
             element = stream.table.element
             texts = [f"\n<{element}>{markup}</{element}>" for markup in stream.markup(last)]
         stream.advance(last)
-        return _gathered(at, texts, begin, end)
+        return _gathered(at, texts, begin, end) if texts else [""] * (end - begin)
 
     def _settle(self, stream: Stream, end: int, parents: Parents) -> list[int]:
         """Says of the next records up to this place which stay out; of the others, the places of the
         parents."""
         keys = stream.parents(end)
         at = list(map(parents.places.get, keys))
-        if None not in at and not stream.left_out and not parents.left_out:
-            return at  # type: ignore[return-value]
         left_out = stream.left_out
-        for place, (key, parent) in enumerate(zip(keys, at, strict=True), stream.next):
-            if (parent is None or parent in parents.left_out) and left_out.get(place) is not Reason.ORPHAN:
-                reason = parents.reason(key)
-                assert reason is not None
-                left_out[place] = reason
+        if None in at or not stream.is_uniform:
+            for place, (key, parent) in enumerate(zip(keys, at, strict=True), stream.next):
+                if parent is not None and parent not in parents.left_out:
+                    continue
+                if left_out.get(place) is not Reason.ORPHAN:
+                    left_out[place] = parents.reason(key) or Reason.ORPHAN
+        elif at:
+            for parent, reason in parents.left_out.items():
+                if at[0] <= parent <= at[-1]:  # type: ignore[operator]
+                    first = bisect_left(at, parent)  # type: ignore[type-var]
+                    last = bisect_right(at, parent, first)  # type: ignore[type-var]
+                    left_out.update(dict.fromkeys(range(stream.next + first, stream.next + last), reason))
         return stream.kept(at, end)  # type: ignore[arg-type]
 
     def _enter_proof(self, place: int) -> None:
@@ -246,14 +251,8 @@ def _gathered(at: list[int], texts: list[str], begin: int, end: int) -> list[str
     """The texts joined by where they belong: for each place from `begin` to `end` those whose `at` it is,
     which stand together."""
     joined = [""] * (end - begin)
-    number, count = 0, len(texts)
-    while number < count:
-        place = at[number]
-        if number + 1 < count and at[number + 1] == place:
-            last = bisect_right(at, place, number)
-            joined[place - begin] = "".join(islice(texts, number, last))
-            number = last
-        else:
-            joined[place - begin] = texts[number]
-            number += 1
+    first = 0
+    for place, count in Counter(at).items():
+        joined[place - begin] = "".join(texts[first : first + count])
+        first += count
     return joined

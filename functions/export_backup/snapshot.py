@@ -1,44 +1,40 @@
 """The moment whose state a backup shows: what was created later stays out."""
 
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from functions.export_backup.catalogue import Cell
 from functions.export_backup.uniform import common_form
 
-_COMPARABLE: Final = re.compile(r"0000-00-00T00:00:00(?:\.(0{1,6}))?Z")
-"""Forms in which moments sort as texts, so that a column's greatest text is its latest moment."""
+_SECONDS: Final = len("2026-11-22T10:11:12")
+_FARTHEST: Final = timedelta(days=1)  # that a zone can be from UTC, to Python
 
 
 class Snapshot:
-    """A moment; naive ones are taken for UTC."""
+    """The moment; a naive one is taken for the machine's own time."""
 
     def __init__(self, moment: datetime) -> None:
         self._moment = moment
-        utc = moment.astimezone(UTC)
-        self._seconds, self._fraction = f"{utc:%Y-%m-%dT%H:%M:%S}", f"{utc:%f}"
+        self._old = f"{moment.astimezone(UTC) - _FARTHEST:%Y-%m-%dT%H:%M:%S}"
 
     def later(self, created: Sequence[Cell]) -> list[int]:
         """The places of the moments, in ISO 8601, that are after the snapshot.
 
         What is no moment counts as old, and so does a record without one.
         """
-        if not created or self._are_all_before(created):
+        texts: Sequence[str] = [str(text or "") for text in created] if None in created else created  # type: ignore[assignment]
+        # Their first signs sort as the moments do, whatever fraction and zone comes behind.
+        seconds = [text[:_SECONDS] for text in texts]
+        if common_form(seconds) != "0000-00-00T00:00:00":
+            return [place for place, text in enumerate(texts) if self._is_before(text)]
+        if max(seconds) < self._old:
             return []
         return [
-            place for place, text in enumerate(created) if isinstance(text, str) and self._is_before(text)
+            place
+            for place, second in enumerate(seconds)
+            if second >= self._old and self._is_before(texts[place])
         ]
-
-    def _are_all_before(self, created: Sequence[Cell]) -> bool:
-        form = common_form(created)  # type: ignore[arg-type]
-        found = _COMPARABLE.fullmatch(form) if form else None
-        if found is None:
-            return False
-        fraction = f".{self._fraction[: len(found[1])]}" if found[1] else ""
-        latest: str = max(created)  # type: ignore[assignment, type-var]
-        return latest <= f"{self._seconds}{fraction}Z"
 
     def _is_before(self, text: str) -> bool:
         created = moment_of(text)

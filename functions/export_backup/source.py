@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from functions.export_backup.catalogue import PARTITION_KEY, SORT_KEY, Table, partition
 from functions.export_backup.page import Page, page_of_items
 from functions.export_backup.read_ahead import Answer, ReadAhead, Stretch
-from functions.export_backup.wire import RAW, Unexpected, next_key_of, page_of
+from functions.export_backup.wire import RAW, PageDecoder, Unexpected, next_key_of
 from shared.aws_errors import may_pass
 
 if TYPE_CHECKING:
@@ -59,10 +59,11 @@ class Source:
         return self._pages(table, ReadAhead(partial(self._ask, table), self.lanes, Stretch(first, before)))
 
     def _pages(self, table: Table, answers: ReadAhead) -> Iterator[Page]:
+        decoder = PageDecoder(table)
         try:
             # Parsed, a page takes many times its megabyte: what waits is not parsed yet.
             for stretch, answer in answers:
-                page = _page(table, answer)
+                page = _page(table, decoder, answer)
                 yield page if stretch.before is None else page.before(stretch.before)
         except (ClientError, BotoCoreError) as error:
             if may_pass(error):
@@ -107,11 +108,11 @@ class Source:
         return query if stretch.after is None else query | {"ExclusiveStartKey": stretch.after}
 
 
-def _page(table: Table, answer: Mapping[str, Any]) -> Page:
+def _page(table: Table, decoder: PageDecoder, answer: Mapping[str, Any]) -> Page:
     """The records of an answer to Query."""
     if RAW not in answer:
         return page_of_items(table, answer["Items"])
     try:
-        return page_of(table, answer[RAW])
+        return decoder.page(answer[RAW])
     except Unexpected:
         return page_of_items(table, json.loads(answer[RAW])["Items"])

@@ -4,14 +4,14 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import accumulate, compress
+from itertools import accumulate
 from typing import Protocol, TypeVar
 
 from functions.export_backup.backup_xml import BackupXml, markup_of
 from functions.export_backup.catalogue import COMMENTS, RECIPIENTS, RESPONSES, TRASHED, Cell, Table
 from functions.export_backup.cells import CsvMember
 from functions.export_backup.encodings import Encoding
-from functions.export_backup.page import Page
+from functions.export_backup.page import Page, joined, runs_between
 from functions.export_backup.snapshot import Snapshot
 from functions.export_backup.uniform import common_form
 from functions.export_backup.unit_report import Reason, RecordsUnaccounted, TableCount
@@ -80,6 +80,11 @@ class Stream:
             )
         return self._ends
 
+    @property
+    def is_uniform(self) -> bool:
+        """Whether the keys of the page are of one form, and of the one that they should have."""
+        return self._parent_width is not None
+
     def load(self) -> bool:
         """Sees to it that there is a next record; False at the end of the table."""
         while self.next == len(self.keys):
@@ -111,7 +116,9 @@ class Stream:
         """Of these, one for each next record up to this place, those whose record does not stay out."""
         if not self.left_out:
             return texts
-        return list(compress(texts, [place not in self.left_out for place in range(self.next, end)]))
+        begin = self.next
+        runs = runs_between(0, end - begin, (place - begin for place in self.left_out))
+        return joined(texts, runs)
 
     def markup(self, end: int) -> list[str]:
         """The values, as elements of the XML, of the next records up to this place, but of those left out."""
@@ -136,15 +143,11 @@ class Stream:
         if begin == end:
             return
         self._flushed = end
-        columns = page.columns
-        if end - begin < len(page.keys):
-            columns = [cells[begin:end] for cells in columns]
-        if self.left_out:
-            keep = [place not in self.left_out for place in range(begin, end)]
+        if self.left_out or end - begin < len(page.keys):
             self._reasons.update(reason for place, reason in self.left_out.items() if begin <= place < end)
-            columns = [list(compress(cells, keep)) for cells in columns]
-        self.written += len(columns[0])
-        if content := self.csv.page(columns):
+            page = page.runs(runs_between(begin, end, self.left_out))
+        self.written += len(page.keys)
+        if content := self.csv.page(page):
             self._sink.write(content)
 
     def count(self) -> TableCount:
@@ -169,4 +172,4 @@ class Stream:
                 place: Reason.ORPHAN for place, key in enumerate(page.keys) if not self._key.fullmatch(key)
             }
         if self._xml is not None:
-            self._markup = markup_of(self.table, page.columns)
+            self._markup = markup_of(self.table, page)

@@ -149,7 +149,8 @@ class _Export:
         """The row of an account that has no record of its own, from what the request knew of it."""
         known = {"id": account.id, "name": account.name}
         row = [known.get(column.name) for column in stream.table.columns]
-        self._sinks[stream.table.member].write(stream.csv.page([[cell] for cell in row]))
+        page = Page([""], [None], [None], [[cell] for cell in row])
+        self._sinks[stream.table.member].write(stream.csv.page(page))
         if self._xml is not None:
             element = stream.table.element
             self._xml.add(f"\n<{element}>{self._xml.fields(stream.table, row)}</{element}>")

@@ -222,10 +222,7 @@ class SlowSource(Source):
             for place in range(len(page.keys)):
                 self.on_page(self.seen[0])
                 self.seen[0] += 1
-                one = slice(place, place + 1)
-                yield Page(
-                    page.keys[one], page.created[one], page.status[one], [cells[one] for cells in page.columns]
-                )
+                yield page.runs([slice(place, place + 1)])
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from functions.export_backup.catalogue import (
     Row,
     Table,
 )
+from functions.export_backup.page import Page
 from tests.reading import xml_root, xml_text
 from tests.unit.export_backup.test_cells import TEXTS
 
@@ -53,8 +54,10 @@ def record(xml: BackupXml, table: Table, row: Row, markup: str | None = None) ->
     xml.leave(table.element)
 
 
-def columns(table: Table, rows: list[Row]) -> list[list[Cell]]:
-    return [[row[place] for row in rows] for place in range(len(table.columns))]
+def page(table: Table, rows: list[Row]) -> Page:
+    none: list[Cell] = [None] * len(rows)
+    columns = [[row[place] for row in rows] for place in range(len(table.columns))]
+    return Page([""] * len(rows), none, none, columns)
 
 
 def values(table: Table, element: Any) -> Row:
@@ -78,14 +81,14 @@ def test_every_text_comes_back_and_missing_is_not_empty(users: list[Row]) -> Non
 @given(users=st.lists(rows(USERS), max_size=5))
 def test_formed_a_page_at_a_time_it_is_the_same_and_tallied_alike(users: list[Row]) -> None:
     one_by_one, tallied = document(users)
-    by_page, tallied_too = document(users, markup_of(USERS, columns(USERS, users)))
+    by_page, tallied_too = document(users, markup_of(USERS, page(USERS, users)))
     assert by_page == one_by_one
     assert tallied_too.tally == tallied.tally
 
 
 @given(files=st.lists(rows(FILES), max_size=4))
 def test_several_texts_in_a_value_too(files: list[Row]) -> None:
-    for row, formed in zip(files, markup_of(FILES, columns(FILES, files)), strict=True):
+    for row, formed in zip(files, markup_of(FILES, page(FILES, files)), strict=True):
         slow, fast = BackupXml(), BackupXml()
         record(slow, FILES, row)
         record(fast, FILES, row, formed)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.export_backup.catalogue import Column, Kind, Row, Table
+from functions.export_backup.catalogue import Cell, Column, Kind, Row, Table
 from functions.export_backup.cells import CsvMember
 from functions.export_backup.encodings import encoding
+from functions.export_backup.page import Page
 from shared.encodings import ENCODING_NAMES
 from tests.reading import csv_lines, undo, undo_escape
 
@@ -39,10 +40,15 @@ TEXTS = st.text(
 NAMES = pytest.mark.parametrize("name", ENCODING_NAMES)
 
 
+def a_page(rows: list[Row]) -> Page:
+    none: list[Cell] = [None] * len(rows)
+    return Page([""] * len(rows), none, none, [[row[place] for row in rows] for place in range(3)])
+
+
 def written(rows: list[Row], name: str = "utf-8", page: int = 1000) -> tuple[bytes, CsvMember]:
     member = CsvMember(TABLE, encoding(name))
     pages = [
-        member.page([[row[place] for row in rows[start : start + page]] for place in range(3)])
+        member.page(a_page(rows[start : start + page]))
         for start in range(0, len(rows), page)
     ]
     return member.opening() + b"".join(pages), member
@@ -155,7 +161,7 @@ def test_one_mark_per_file_over_many_pages(name: str, mark: bytes) -> None:
 def test_no_rows_are_no_bytes_after_the_header() -> None:
     content, member = written([])
     assert content == b"id,text,tags\r\n"
-    assert member.page([[], [], []]) == b""
+    assert member.page(a_page([])) == b""
     assert member.tally.rows == 0
 
 
