@@ -7,7 +7,7 @@ from typing import Final
 from functions.export_backup.catalogue import Cell
 from functions.export_backup.uniform import common_form
 
-_SECONDS: Final = len("2026-11-22T10:11:12")
+_FORM: Final = "0000-00-00T00:00:00"
 _FARTHEST: Final = timedelta(days=1)  # that a zone can be from UTC, to Python
 
 
@@ -23,20 +23,19 @@ class Snapshot:
 
         What is no moment counts as old, and so does a record without one.
         """
-        texts: Sequence[str] = [str(text or "") for text in created] if None in created else created  # type: ignore[assignment]
-        # Their first signs sort as the moments do, whatever fraction and zone comes behind.
-        seconds = [text[:_SECONDS] for text in texts]
-        if common_form(seconds) != "0000-00-00T00:00:00":
-            return [place for place, text in enumerate(texts) if self._is_before(text)]
-        if max(seconds) < self._old:
+        if not created:
             return []
-        return [
-            place
-            for place, second in enumerate(seconds)
-            if second >= self._old and self._is_before(texts[place])
-        ]
+        texts = [str(text or "") for text in created]
+        form = common_form(texts)
+        # The first signs sort as the moments do, whatever fraction and zone comes behind.
+        if form is not None and form.startswith(_FORM):
+            if max(texts) < self._old:
+                return []
+        elif common_form([text[: len(_FORM)] for text in texts]) != _FORM:
+            return [place for place, text in enumerate(texts) if self._is_after(text)]
+        return [place for place, text in enumerate(texts) if text >= self._old and self._is_after(text)]
 
-    def _is_before(self, text: str) -> bool:
+    def _is_after(self, text: str) -> bool:
         created = moment_of(text)
         return created is not None and created > self._moment
 

@@ -65,6 +65,10 @@ class Several(_Strict, forbid_unknown_fields=True, gc=False, frozen=True):
     L: list[Scalar] | None = None
 
 
+_UNFIT = (msgspec.DecodeError, UnicodeDecodeError)
+"""What is not of the kind that was expected, or holds half a surrogate pair, which `json` takes."""
+
+
 class Unexpected(Exception):
     """The page holds values of a rare kind, or halves of surrogate pairs, which msgspec takes for no JSON:
     whoever asked reads it the long way."""
@@ -88,12 +92,12 @@ class PageDecoder:
         if self._layout is not None:
             try:
                 return self._read(self._layout, self._layout.decode(body).Items, body)
-            except msgspec.DecodeError:
+            except _UNFIT:
                 pass
         general = _layout(tuple(self._any.items()))
         try:
             items = general.decode(body).Items
-        except msgspec.DecodeError:
+        except _UNFIT:
             raise Unexpected from None
         self._learn(items)
         return self._read(general, items, body)
@@ -135,7 +139,8 @@ def _signs(body: bytes) -> frozenset[str] | None:
     escapes = {piece[:1] for piece in body.split(b"\\")[1:]}
     if not escapes <= _HARMLESS.keys() or (_FF in body and (_FFFE in body or _FFFF in body)):
         return None
-    return frozenset([_HARMLESS[letter] for letter in escapes] + [one for one in "&<>" if one.encode() in body])
+    marks = [mark for mark in "&<>" if mark.encode() in body]
+    return frozenset([*marks, *(_HARMLESS[letter] for letter in escapes)])
 
 
 _HARMLESS = {b'"': '"', b"r": "\r", b"n": "\n", b"t": "\t", b"/": "/"}
@@ -166,7 +171,7 @@ def next_key_of(body: bytes) -> dict[str, Any] | None:
         return next_key
     try:
         return _end_of(body).LastEvaluatedKey
-    except msgspec.DecodeError:  # half a surrogate pair, which `json` takes
+    except _UNFIT:
         found: dict[str, Any] | None = json.loads(body).get("LastEvaluatedKey")
         return found
 

@@ -1,0 +1,187 @@
+"""Reading ahead: every key once and in order, whatever the keys are, with several requests under way."""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.export_backup.read_ahead import Answer, ReadAhead, Stretch
+
+PAGE = 10
+
+
+@dataclass
+class Table:
+    """Keys in order, given in answers of ten, as Query does it."""
+
+    keys: list[str]
+    asked: list[Stretch] = field(default_factory=list)
+
+    def ask(self, stretch: Stretch) -> Answer:
+        self.asked.append(stretch)
+        start = 0 if stretch.first is None else bisect_left(self.keys, stretch.first)
+        if stretch.after is not None:
+            after = stretch.after["sk"]["S"]
+            assert stretch.first is not None
+            assert after >= stretch.first, "DynamoDB refuses a key outside the condition"
+            start = bisect_right(self.keys, after)
+        end = len(self.keys) if stretch.before is None else bisect_left(self.keys, stretch.before)
+        found = self.keys[start : max(start, end)][:PAGE]
+        more = len(found) == PAGE and start + PAGE < end
+        next_key = {"pk": {"S": "p"}, "sk": {"S": found[-1]}} if more else None
+        return Answer(found, 100 * len(found), next_key, found[-1] if more else None)
+
+
+class AtOnce(Executor):
+    """Does each thing when it is asked for."""
+
+    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(work(*given, **named))
+        except Exception as error:  # noqa: BLE001 - what an executor does with any
+            done.set_exception(error)
+        return done
+
+
+class Later(Executor):
+    """Does nothing until it is told to; of what waits, any may be done first."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+        self.most = 0
+
+    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = _Awaited(self)
+        self.waiting.append((done, lambda: work(*given, **named)))
+        self.most = max(self.most, len(self.waiting))
+        return done
+
+    def until(self, wanted: Future[Any]) -> None:
+        while not wanted.done():
+            done, work = self.waiting.pop(random.randrange(len(self.waiting)))  # noqa: S311
+            done.set_result(work())
+
+
+class _Awaited(Future[Any]):
+    def __init__(self, executor: Later) -> None:
+        super().__init__()
+        self._executor = executor
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._executor.until(self)
+        return super().result(timeout)
+
+
+def read(table: Table, lanes: Executor, first: str | None = None, before: str | None = None) -> list[str]:
+    return [key for _, keys in ReadAhead(table.ask, lanes, Stretch(first, before)) for key in keys]
+
+
+PARTS = st.lists(st.integers(0, 40) | st.integers(0, 10**6 - 1), min_size=1, max_size=3)
+EVEN = PARTS.map(lambda parts: "#".join(f"{part:06d}" for part in parts))
+UNEVEN = st.text("0123456789#ab٣", min_size=1, max_size=6)
+BOUND = st.none() | EVEN | UNEVEN
+
+
+@settings(max_examples=300)
+@given(
+    keys=st.sets(EVEN, max_size=120) | st.sets(UNEVEN, max_size=60) | st.sets(EVEN | UNEVEN, max_size=60),
+    first=BOUND,
+    before=BOUND,
+    at_once=st.booleans(),
+)
+def test_every_key_of_the_range_comes_once_and_in_order(
+    keys: set[str], first: str | None, before: str | None, at_once: bool
+) -> None:
+    table = Table(sorted(keys))
+    wanted = [
+        key for key in table.keys if (first is None or key >= first) and (before is None or key < before)
+    ]
+    assert read(table, AtOnce() if at_once else Later(), first, before) == wanted
+    assert len(table.asked) <= 2 * len(keys) / PAGE + 3 * len(keys) + 12
+
+
+def even_table(records: int, step: int = 1) -> Table:
+    return Table([f"{number * step:012d}#{1:06d}" for number in range(records)])
+
+
+def test_several_stretches_are_under_way_at_once_and_no_more_than_four() -> None:
+    lanes = Later()
+    table = even_table(2_000)
+    assert read(table, lanes) == table.keys
+    assert lanes.most == 4
+
+
+@pytest.mark.parametrize("step", [1, 7, 1_000])
+def test_few_more_requests_are_made_than_there_are_pages(step: int) -> None:
+    table = even_table(5_000, step)
+    assert read(table, AtOnce()) == table.keys
+    assert len(table.asked) <= 1.5 * len(table.keys) / PAGE
+
+
+def test_one_proof_with_all_the_comments_is_cut_as_well() -> None:
+    lanes = Later()
+    table = Table([f"{7:012d}#{1:06d}#{number:012d}" for number in range(500, 3_000)])
+    assert read(table, lanes) == table.keys
+    assert lanes.most == 4
+    assert len(table.asked) <= 1.5 * len(table.keys) / PAGE
+
+
+def test_a_gap_costs_a_few_requests_however_wide_it_is() -> None:
+    near, far = range(1_000), range(10**11, 10**11 + 1_000)
+    table = Table([f"{number:012d}" for number in (*near, *far)])
+    assert read(table, Later()) == table.keys
+    assert len(table.asked) <= 1.5 * len(table.keys) / PAGE + 12
+
+
+def test_a_table_of_one_page_costs_one_request() -> None:
+    table = even_table(PAGE)
+    assert read(table, AtOnce()) == table.keys
+    assert len(table.asked) == 1
+
+
+def test_the_first_request_is_made_before_anything_is_wanted() -> None:
+    table = even_table(3)
+    ReadAhead(table.ask, AtOnce(), Stretch(None, None))
+    assert table.asked == [Stretch(None, None)]
+
+
+def test_a_failure_comes_where_the_answer_would_have_come() -> None:
+    table = even_table(200)
+    fails_from = table.keys[100]
+
+    def ask(stretch: Stretch) -> Answer:
+        if (stretch.first or "") >= fails_from:
+            raise OSError("not reached")
+        return table.ask(stretch)
+
+    came: list[str] = []
+
+    def read_on(lanes: Executor) -> None:
+        for _, keys in ReadAhead(ask, lanes, Stretch(None, None)):
+            came.extend(keys)
+
+    with ThreadPoolExecutor(4) as lanes, pytest.raises(OSError, match="not reached"):
+        read_on(lanes)
+    assert came == table.keys[: len(came)]
+    assert len(came) >= 90
+
+
+def test_what_is_no_longer_wanted_is_not_asked_for() -> None:
+    lanes = Later()
+    table = even_table(2_000)
+    answers = iter(ReadAhead(table.ask, lanes, Stretch(None, None)))
+    for _ in range(10):
+        next(answers)
+    waiting = [done for done, _ in lanes.waiting]
+    assert waiting
+    answers.close()  # type: ignore[attr-defined]
+    assert all(done.cancelled() for done in waiting)
