@@ -1,4 +1,4 @@
-"""DynamoDB's Query over a recording: whole pages as they were recorded, parts of pages cut when asked for."""
+"""DynamoDB's Query over a recording: whole pages as they were recorded, others cut as they are asked for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import mmap
 import re
 import time
 import zlib
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -135,11 +135,21 @@ def _wanted(query: Mapping[str, Any]) -> tuple[str, _Range]:
             return partition, _Range(end=value, end_included=found["operator"] == "<=")
 
 
+class _Index(NamedTuple):
+    """The items of one page: their keys, and where in the file they begin and end."""
+
+    keys: list[str]
+    starts: list[int]
+    ends: list[int]
+
+
 class _Table:
     def __init__(self, recorded: Recording, name: str, pages: list[Page]) -> None:
         self._partition = recording.partition(name)
         self._pages = pages
         self._last_keys = [page.last for page in pages]
+        self._most = max(page.length for page in pages)
+        self._indexes: dict[int, _Index] = {}
         with recorded.file(name).open("rb") as stream:
             self._bodies = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
 
@@ -155,8 +165,53 @@ class _Table:
             begins_here = start is None or (number > 0 and start == self._last_keys[number - 1])
             if page is not None and begins_here and wanted.holds(page.first) and wanted.holds(page.last):
                 return self._bodies[page.offset : page.offset + page.length], page.crc32
-        body = self._cut(wanted, start, limit=limit, forward=forward)
+            body = self._from_anywhere(wanted, start)
+        else:
+            body = self._cut(wanted, start, limit=limit, forward=forward)
         return body, zlib.crc32(body)
+
+    def _from_anywhere(self, wanted: _Range, start: str | None) -> bytes:
+        """Forwards and as much as an answer holds, across the recorded pages' ends."""
+        pieces: list[memoryview] = []
+        count, last, room = 0, "", self._most
+        first = max(start or "", wanted.start or "")
+        for number in range(bisect_left(self._last_keys, first), len(self._pages)):
+            index = self._index(number)
+            keys = index.keys
+            begin = bisect_left(keys, first)
+            if begin < len(keys) and (keys[begin] == start or wanted.is_before(keys[begin])):
+                begin += 1
+            within = len(keys)
+            if wanted.end is not None:
+                within = (bisect_right if wanted.end_included else bisect_left)(keys, wanted.end)
+            end = begin
+            if begin < within:
+                end = min(within, bisect_right(index.ends, index.starts[begin] + room))
+            if begin < end:
+                pieces.append(self._bodies[index.starts[begin] : index.ends[end - 1]])
+                room -= len(pieces[-1])
+                count += end - begin
+                last = keys[end - 1]
+            if end < within:
+                return body_of(pieces, {"pk": self._partition, "sk": last}, count)
+            if within < len(keys):
+                break
+        return body_of(pieces, None, count)
+
+    def _index(self, number: int) -> _Index:
+        """Where the items of a page lie in the file; made when it is first wanted."""
+        if number not in self._indexes:
+            page = self._pages[number]
+            body = bytes(self._bodies[page.offset : page.offset + page.length])
+            at = page.offset + body.index(b"[") + 1
+            keys, starts, ends = [], [], []
+            for item in _items.decode(body).Items:
+                keys.append(_item.decode(item).sk.S)
+                starts.append(at)
+                ends.append(at + len(bytes(item)))
+                at = ends[-1] + 1  # the comma
+            self._indexes[number] = _Index(keys, starts, ends)
+        return self._indexes[number]
 
     def _cut(self, wanted: _Range, start: str | None, *, limit: int | None, forward: bool) -> bytes:
         """Part of the page where the answer begins, never more than that page."""

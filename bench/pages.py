@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -99,12 +99,15 @@ class _Table:
         self._size = 0
 
 
-def answer(items: list[bytes], next_key: dict[str, str] | None) -> bytes:
-    """The body of Query's answer of these items, each of them JSON."""
+def answer(
+    items: Sequence[bytes | memoryview], next_key: dict[str, str] | None, count: int | None = None
+) -> bytes:
+    """The body of Query's answer of these items, each of them JSON, or several with commas between: then
+    `count` says how many there are in all."""
     last = b""
     if next_key:
         last = b',"LastEvaluatedKey":' + msgspec.json.encode({k: {"S": v} for k, v in next_key.items()})
-    count = len(items)
+    count = len(items) if count is None else count
     return b'{"Count":%d,"Items":[%b]%b,"ScannedCount":%d}' % (count, b",".join(items), last, count)
 
 

@@ -125,3 +125,15 @@ def test_a_recording_is_made_once(several_pages: Recording) -> None:
     made_at = (several_pages.directory / "index.json").stat().st_mtime_ns
     assert pages.recorded(300, kept_in) == several_pages
     assert (several_pages.directory / "index.json").stat().st_mtime_ns == made_at
+
+
+def test_an_answer_goes_on_where_a_recorded_page_ends(several_pages: Recording, keys: list[str]) -> None:
+    answers = QueryPages(several_pages)
+    first, second = several_pages.tables["COMMENTS"][:2]
+    middle = keys[first.records // 2]
+    values = {":a": {"S": middle}, ":b": {"S": second.last}}
+    answer = asked(answers, " AND #s BETWEEN :a AND :b", values=values)
+    found = [item["sk"]["S"] for item in answer["Items"]]
+    assert found == keys[first.records // 2 :][: len(found)]
+    assert found[-1] > first.last
+    assert ("LastEvaluatedKey" in answer) == (found[-1] != second.last)
