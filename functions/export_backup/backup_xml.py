@@ -26,23 +26,19 @@ _ESCAPED = re.compile(rf"[\\{_ILLEGAL}]")
 
 
 class BackupXml:
-    """Collects the XML's text until it is taken as bytes, and tallies it."""
+    """Collects the XML's bytes until they are taken, and tallies what is in them."""
 
     def __init__(self) -> None:
         self.tally = Tally()
-        self._pieces: list[str] = []
-        self._characters = 0
-
-    @property
-    def characters(self) -> int:
-        """How many characters wait to be taken."""
-        return self._characters
+        self._pieces: list[bytes] = []
+        self.waiting = 0
+        """How many bytes wait to be taken."""
 
     def take(self) -> bytes:
         """The bytes of all that was written since the last time."""
-        content = "".join(self._pieces).encode("utf-8")
+        content = b"".join(self._pieces)
         self._pieces.clear()
-        self._characters = 0
+        self.waiting = 0
         return content
 
     def begin(self) -> None:
@@ -61,8 +57,10 @@ class BackupXml:
 
     def add(self, piece: str) -> None:
         """Text that was formed by this class's other methods and `markup_of`."""
-        self._pieces.append(piece)
-        self._characters += len(piece)
+        # At once: one emoji makes four bytes of every character of the text that it is in.
+        encoded = piece.encode("utf-8")
+        self._pieces.append(encoded)
+        self.waiting += len(encoded)
 
     def fields(self, table: Table, row: Iterable[Cell]) -> str:
         """The values of one record, where `markup_of` left them to this."""

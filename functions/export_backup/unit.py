@@ -21,7 +21,7 @@ from functions.export_backup.snapshot import Snapshot
 from functions.export_backup.table_stream import Sink, Stream
 from functions.export_backup.unit_report import MemberCount, UnitReport
 
-_XML_PIECE: Final = 256 * 1024  # characters; enough to make a write worth its call
+_XML_PIECE: Final = 256 * 1024  # bytes; enough to make a write worth its call
 
 
 class Pages(Protocol):
@@ -161,7 +161,7 @@ class _Export:
             self._progress(sum(stream.written for stream in self._streams.values()))
 
     def _flush_long_xml(self) -> None:
-        if self._xml is not None and self._xml.characters > _XML_PIECE:
+        if self._xml is not None and self._xml.waiting > _XML_PIECE:
             self._flush_xml()
 
     def _flush_xml(self) -> None:
