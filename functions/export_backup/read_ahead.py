@@ -19,7 +19,7 @@ from typing import Any, Final
 _UNDER_WAY: Final = 4
 """Answers of one table that are asked for or wait, of at most a megabyte each. A page takes 15 ms to write
 out and some 45 ms to come."""
-_PERCENT_FULL: Final = 75
+_PERCENT_FULL: Final = 90
 """How full of a page a stretch should be: one that overflows takes a second request."""
 
 Key = dict[str, Any]
@@ -106,14 +106,15 @@ class ReadAhead:
             self._width = max(1, (end - start) * self._full_page * _PERCENT_FULL // (100 * answer.size))
 
     def _begin(self) -> None:
-        """Asks for the next stretches, as many as may be under way."""
+        """Asks for the next stretches, as many as may be under way, and for the very next one in any case."""
+        under_way = sum(one.answer is not None for one in self._under_way)
         place = 0
-        while place < min(len(self._under_way), _UNDER_WAY):
-            one = self._under_way[place]
-            if one.answer is None:
+        while place < len(self._under_way) and (under_way < _UNDER_WAY or place == 0):
+            if self._under_way[place].answer is None:
                 self._cut(place)
                 one = self._under_way[place]
                 one.answer = self._lanes.submit(self._ask, one.stretch)
+                under_way += 1
             place += 1
 
     def _cut(self, place: int) -> None:
