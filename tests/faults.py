@@ -51,11 +51,14 @@ class _Fault:
 
 
 class Line:
-    """The line of one boto3 client under moto. `calls` counts attempts by operation."""
+    """The line of one boto3 client under moto.
+
+    `calls` counts attempts by operation, `answered` those that were carried out.
+    """
 
     def __init__(self, client: Any) -> None:
         self.calls: Counter[str] = Counter()
-        self._answered: Counter[str] = Counter()
+        self.answered: Counter[str] = Counter()
         self._changed = Condition()
         self._json = client.meta.service_model.metadata["protocol"] == "json"
         self._is_s3 = client.meta.service_model.service_name == "s3"
@@ -110,8 +113,8 @@ class Line:
     def wait_for(self, operation: str, times: int = 1) -> None:
         """Wait until the operation was carried out so many times, by another thread."""
         with self._changed:
-            came = self._changed.wait_for(lambda: self._answered[operation] >= times, _PATIENCE_SECONDS)
-        assert came, f"{operation} came {self._answered[operation]} times, not {times}"
+            came = self._changed.wait_for(lambda: self.answered[operation] >= times, _PATIENCE_SECONDS)
+        assert came, f"{operation} came {self.answered[operation]} times, not {times}"
 
     def mend(self) -> None:
         """No more faults, and the count from 0."""
@@ -137,7 +140,7 @@ class Line:
         with _one_at_a_time:
             answer = botocore_stubber(event_name, request)
         with self._changed:
-            self._answered[event_name.rpartition(".")[2]] += 1
+            self.answered[event_name.rpartition(".")[2]] += 1
             self._changed.notify_all()
         return answer
 

@@ -84,9 +84,7 @@ def test_work_is_done_in_order_by_lane_and_no_more_waits_than_there_is_room_for(
             size_handed_over += size
             peak = max(peak, size_handed_over - size_done)
     lanes.finish()
-    assert sorted(done, key=lambda one: one[1]) == [
-        (lane, number) for number, (lane, _) in enumerate(tasks)
-    ]
+    assert sorted(done, key=lambda one: one[1]) == [(lane, number) for number, (lane, _) in enumerate(tasks)]
     for lane in "abcdef":
         numbers = [number for its_lane, number in done if its_lane == lane]
         assert numbers == sorted(numbers)
