@@ -1,7 +1,8 @@
 """Faults on the line between a client and moto: calls refused, held up, lost, or carried out with the answer
 lost or corrupted.
 
-They sit on botocore's own events, beneath its retries, so what is counted and refused is each attempt.
+They sit on botocore's own events, beneath its retries, so what is counted and refused is each attempt. Calls
+may come from several threads; moto, which was not made for that, gets one after another.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from threading import Condition, RLock
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -21,6 +23,8 @@ from moto.core.models import botocore_stubber
 
 FOR_EVER = 10**6
 _MOST_QUOTED = 2_000
+_PATIENCE_SECONDS = 30
+_one_at_a_time = RLock()
 
 
 class _Raw(io.BytesIO):
@@ -47,10 +51,15 @@ class _Fault:
 
 
 class Line:
-    """The line of one boto3 client under moto. `calls` counts attempts by operation."""
+    """The line of one boto3 client under moto.
+
+    `calls` counts attempts by operation, `answered` those that were carried out.
+    """
 
     def __init__(self, client: Any) -> None:
         self.calls: Counter[str] = Counter()
+        self.answered: Counter[str] = Counter()
+        self._changed = Condition()
         self._json = client.meta.service_model.metadata["protocol"] == "json"
         self._is_s3 = client.meta.service_model.service_name == "s3"
         self._faults: dict[str, _Fault] = {}
@@ -101,6 +110,12 @@ class Line:
         """Do something just before the operation is carried out for the first time, or hold it up with it."""
         self._actions[operation] = action
 
+    def wait_for(self, operation: str, times: int = 1) -> None:
+        """Wait until the operation was carried out so many times, by another thread."""
+        with self._changed:
+            came = self._changed.wait_for(lambda: self.answered[operation] >= times, _PATIENCE_SECONDS)
+        assert came, f"{operation} came {self.answered[operation]} times, not {times}"
+
     def mend(self) -> None:
         """No more faults, and the count from 0."""
         self._faults.clear()
@@ -109,12 +124,25 @@ class Line:
 
     def _send(self, event_name: str, request: Any, **_: Any) -> Any:
         operation = event_name.rpartition(".")[2]
-        self.calls[operation] += 1
-        self._actions.pop(operation, lambda: None)()
-        fault = self._faults.get(operation)
-        if fault is None or not fault.is_due():
-            return botocore_stubber(event_name, request)
-        return fault.answer(request, botocore_stubber(event_name, request) if fault.carried_out else None)
+        with self._changed:
+            self.calls[operation] += 1
+            action = self._actions.pop(operation, None)
+        if action is not None:
+            action()
+        with self._changed:
+            fault = self._faults.get(operation)
+            due = fault is not None and fault.is_due()
+        if fault is None or not due:
+            return self._carry_out(event_name, request)
+        return fault.answer(request, self._carry_out(event_name, request) if fault.carried_out else None)
+
+    def _carry_out(self, event_name: str, request: Any) -> Any:
+        with _one_at_a_time:
+            answer = botocore_stubber(event_name, request)
+        with self._changed:
+            self.answered[event_name.rpartition(".")[2]] += 1
+            self._changed.notify_all()
+        return answer
 
     def _refusal(self, status: int, code: str) -> Callable[[Any, Any], AWSResponse]:
         def refuse(request: Any, _: Any) -> AWSResponse:

@@ -10,9 +10,10 @@ from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumErro
 from shared.aws_errors import may_pass
 
 # What a fresh upload cures: somebody aborted ours, another conditional write was under way, the role's
-# session ended. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+# session ended, bytes came to S3 that have not the checksum which they left with.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _CURED_BY_A_FRESH_UPLOAD = frozenset(
-    {"NoSuchUpload", "ConditionalRequestConflict", "OperationAborted", "ExpiredToken"}
+    {"NoSuchUpload", "ConditionalRequestConflict", "OperationAborted", "ExpiredToken", "BadDigest"}
 )
 
 

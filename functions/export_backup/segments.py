@@ -8,22 +8,22 @@ end. Whoever lays them together adds the final block.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from tempfile import TemporaryFile
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import smart_open
-from botocore.exceptions import BotoCoreError, ClientError
 from isal import isal_zlib
 
-from functions.export_backup.bucket_errors import error_code, translating
+from functions.export_backup.lanes import Lanes, threads_for
+from functions.export_backup.object_stream import ObjectStream
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 COMPRESSION_LEVEL = 2  # ISA-L's: 415 MB/s at ratio 2.66; level 3 gains 2 % of size for a third of the speed
-PART_BYTES = 5 * 1024**2  # S3's floor for every part but the last
+_UPLOADS_AT_ONCE = 4  # a large unit has three or four large members; a small one is published in two rounds
+_MOST_WAITING_BYTES = 8 * 1024**2  # of all members, deflated, for the uploads: half a second's computing
 _BATCH_BYTES = 256 * 1024  # rows handed to ISA-L one by one cost five times the time (19 MB: 0.49 s, 0.09 s)
+_MOST_BYTES = 1024**2  # deflated at once, so that what waits for the uploads waits in small pieces
 _RAW_DEFLATE = -15  # no zlib or gzip frame round it: ZIP has its own
 
 
@@ -32,7 +32,8 @@ class Segment:
     """One stretch of one member, as it lies in the bucket.
 
     `bytes` counts what was written, `compressed` the object's size, `crc32` is that of what was written;
-    `etag` is S3's, quotes included, and pins the very object that this attempt wrote.
+    `etag` is S3's, quotes included, and pins the very object that this attempt wrote. `stored_crc32` is that
+    of the object's own bytes; None in reports of versions that did not note it.
     """
 
     member: str
@@ -41,8 +42,9 @@ class Segment:
     compressed: int
     crc32: int
     etag: str
+    stored_crc32: int | None = None
 
-    def to_dict(self) -> dict[str, str | int]:
+    def to_dict(self) -> dict[str, str | int | None]:
         """A dict that JSON holds as it is."""
         return asdict(self)
 
@@ -57,6 +59,8 @@ class Segment:
         for name, text in texts.items():
             if not isinstance(text, str) or not text:
                 raise ValueError(f"a segment's {name} is a text")
+        if document.get("stored_crc32") is not None:
+            numbers["stored_crc32"] = document["stored_crc32"]
         for name, number in numbers.items():
             if not isinstance(number, int) or isinstance(number, bool) or number < 0:
                 raise ValueError(f"a segment's {name} is a whole number")
@@ -82,31 +86,22 @@ class Deflater:
 
 
 class SegmentWriter:
-    """Takes one member's bytes, deflates them, and streams them to one object.
+    """Deflates one member's bytes, and has them streamed to one object. Made by `SegmentWriters`."""
 
-    Nothing is sent until a part is full, so that a small segment is one PutObject instead of a multipart
-    upload's three calls. `finish` publishes the object, `discard` leaves none; one of the two is due.
-    Parts are collected in files without a name, in the temporary directory (10 MiB at most), so that memory
-    is the same for a big segment as for a small one. Made by `SegmentWriters`.
-    """
-
-    def __init__(self, client: S3Client, bucket: str, key: str, member: str, level: int) -> None:
-        self._client = _AnswerKeeper(client)
-        self._bucket = bucket
+    def __init__(
+        self, client: S3Client, bucket: str, key: str, member: str, level: int, lanes: Lanes
+    ) -> None:
         self._key = key
         self._member = member
+        self._lanes = lanes
         self._deflater = Deflater(level)
+        self._object = ObjectStream(client, bucket, key, lanes, f"uploading a segment of {member}")
         self._batch: list[bytes] = []
         self._batched = 0
-        self._compressed = 0
-        # Until it is known whether there will be a second.
-        self._first_part = TemporaryFile()  # noqa: SIM115 - open for as long as the writer is
-        self._stream: Any = None  # smart_open's writer, from the first full part on
-        # Ours, not smart_open's own, because closing it disarms a stream that could not be aborted.
-        self._stream_buffer = self._first_part
 
     def write(self, data: bytes) -> None:
-        """Add `data` to the member. Raises BucketUnavailable, BucketRefused."""
+        """Add `data` to the member. Raises what an upload of any member has failed with."""
+        self._lanes.check()
         if not data:
             return
         self._batch.append(data)
@@ -114,73 +109,41 @@ class SegmentWriter:
         if self._batched >= _BATCH_BYTES:
             self._deflate_batch()
 
-    def finish(self) -> Segment | None:
-        """Publish the object and say what it is; None, and no object, when nothing was written."""
+    def finish(self) -> None:
+        """Have the object published; none when nothing was written."""
         self._deflate_batch()
+        if self._deflater.bytes:
+            self._object.write(self._deflater.flush())
+            self._object.finish()
+        else:
+            self._object.discard()
+
+    def discard(self) -> str | None:
+        """Leave neither object nor open upload, once the lanes have stopped: see `ObjectStream`."""
+        return self._object.discard()
+
+    @property
+    def segment(self) -> Segment | None:
+        """What was published, once the lanes have finished; None when nothing was written."""
         if not self._deflater.bytes:
-            self._first_part.close()
             return None
-        self._send(self._deflater.flush())
-        with translating(f"uploading a segment of {self._member}"):
-            if self._stream is None:
-                self._stream = self._opened(multipart_upload=False)
-            self._stream.close()
-        self._stream_buffer.close()
         return Segment(
             member=self._member,
             key=self._key,
             bytes=self._deflater.bytes,
-            compressed=self._compressed,
+            compressed=self._object.size,
             crc32=self._deflater.crc32,
-            etag=self._client.etag,
+            etag=self._object.etag,
+            stored_crc32=self._object.crc32,
         )
-
-    def discard(self) -> str | None:
-        """Leave neither object nor open upload. Returns S3's code when it refused that; raises nothing."""
-        refusal = None
-        if self._stream is not None and not self._stream.closed:
-            try:
-                self._stream.terminate()
-            except (BotoCoreError, ClientError) as error:
-                refusal = error_code(error)
-        # A stream that is not terminated would be closed by the garbage collector, which *publishes* what
-        # there is of it; without its buffer that close fails before it sends anything.
-        self._stream_buffer.close()
-        self._first_part.close()
-        return refusal
 
     def _deflate_batch(self) -> None:
         if self._batched:
             batch = self._batch[0] if len(self._batch) == 1 else b"".join(self._batch)
             self._batch.clear()
             self._batched = 0
-            self._send(self._deflater.compress(batch))
-
-    def _send(self, deflated: bytes) -> None:
-        self._compressed += len(deflated)
-        if self._stream is None and self._compressed < PART_BYTES:
-            self._first_part.write(deflated)
-            return
-        with translating(f"uploading a segment of {self._member}"):
-            if self._stream is None:
-                self._begin_multipart()
-            self._stream.write(deflated)
-
-    def _begin_multipart(self) -> None:
-        with self._first_part as first_part:
-            self._stream_buffer = TemporaryFile()  # noqa: SIM115 - closed by finish and discard
-            self._stream = self._opened(multipart_upload=True, min_part_size=PART_BYTES)
-            first_part.seek(0)
-            while chunk := first_part.read(_BATCH_BYTES):
-                self._stream.write(chunk)
-
-    def _opened(self, **parameters: object) -> Any:
-        return smart_open.open(
-            f"s3://{self._bucket}/{self._key}",
-            "wb",
-            compression="disable",  # else smart_open takes the key's ending for its compression
-            transport_params={"client": self._client, "writebuffer": self._stream_buffer, **parameters},
-        )
+            for start in range(0, len(batch), _MOST_BYTES):
+                self._object.write(self._deflater.compress(batch[start : start + _MOST_BYTES]))
 
 
 def segment_key(prefix: str, member: str) -> str:
@@ -195,10 +158,13 @@ class SegmentWriters:
             writers["files.csv"].write(line)
         report(writers.segments)
 
-    A writer is made when it is first asked for; a member to which nothing was written has no segment. When
-    the block raises, every upload is aborted, nothing is published, and it is the block's error that is
-    seen. When S3 fails while the block ends, the segments that were already published stay, whole and
-    reported to nobody, until the staging area's lifecycle takes them.
+    A writer is made when it is first asked for; a member to which nothing was written has no segment. They
+    are for one thread; what they send is sent by others, several members' parts side by side.
+
+    When the block raises, every upload is aborted, nothing is published, and it is the block's error that is
+    seen. When S3 fails, the next `write` raises it, or the end of the block. When it fails while the block
+    ends, the segments that were already published stay, whole and reported to nobody, until the staging
+    area's lifecycle takes them. However the block ends, no thread of it is left.
 
     Raises BucketUnavailable (Step Functions retries), BucketRefused (nobody does).
     """
@@ -208,13 +174,20 @@ class SegmentWriters:
         self._bucket = bucket
         self._prefix = prefix
         self._level = level
+        self._lanes = Lanes(threads_for(client, _UPLOADS_AT_ONCE), _MOST_WAITING_BYTES)
         self._writers: dict[str, SegmentWriter] = {}
         self.segments: tuple[Segment, ...] = ()
 
     def __getitem__(self, member: str) -> SegmentWriter:
         if member not in self._writers:
-            key = segment_key(self._prefix, member)
-            self._writers[member] = SegmentWriter(self._client, self._bucket, key, member, self._level)
+            self._writers[member] = SegmentWriter(
+                self._client,
+                self._bucket,
+                segment_key(self._prefix, member),
+                member,
+                self._level,
+                self._lanes,
+            )
         return self._writers[member]
 
     def __enter__(self) -> Self:
@@ -230,35 +203,18 @@ class SegmentWriters:
             self._discard(error)
             return
         try:
-            finished = [writer.finish() for writer in self._writers.values()]
+            for writer in self._writers.values():
+                writer.finish()
+            self._lanes.finish()
         except BaseException as failure:
             self._discard(failure)
             raise
-        self.segments = tuple(segment for segment in finished if segment is not None)
+        segments = [writer.segment for writer in self._writers.values()]
+        self.segments = tuple(segment for segment in segments if segment is not None)
 
     def _discard(self, error: BaseException) -> None:
+        self._lanes.stop()  # what is on its way to S3 would otherwise come after the abort, and stay
         for member, writer in self._writers.items():
             refusal = writer.discard()
             if refusal is not None:
                 error.add_note(f"the upload of {member} could not be aborted: {refusal}")
-
-
-class _AnswerKeeper:
-    """The client, and the ETag of what it published: smart_open gives its caller no answer of S3's."""
-
-    def __init__(self, client: S3Client) -> None:
-        self._client = client
-        self.etag = ""
-
-    def put_object(self, **request: Any) -> Any:
-        return self._keep(self._client.put_object(**request))
-
-    def complete_multipart_upload(self, **request: Any) -> Any:
-        return self._keep(self._client.complete_multipart_upload(**request))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def _keep(self, answer: Any) -> Any:
-        self.etag = answer["ETag"]
-        return answer

@@ -89,7 +89,7 @@ class StoredArchive:
         self._destination = destination
         self._expected = expected
         self._still_wanted = still_wanted
-        self._etag = head_of_ours(client, destination, expected.size)["ETag"]
+        self._etag = head_of_ours(client, destination, expected.size, expected.crc32)["ETag"]
         self._members = {placed.total.name: placed for placed in self._placed()}
 
     def verify_contents(self, limit: float) -> int:

@@ -63,11 +63,15 @@ class MemberTotal:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The whole archive: its pieces laid end to end are the file of `size` bytes."""
+    """The whole archive: its pieces laid end to end are the file of `size` bytes.
+
+    `crc32` is that file's; None where a segment does not say its object's.
+    """
 
     pieces: tuple[Piece, ...]
     size: int
     members: tuple[MemberTotal, ...]
+    crc32: int | None
 
 
 def add_up(name: str, content: Iterable[Segment | bytes]) -> MemberTotal:
@@ -103,7 +107,8 @@ def lay_out(members: Iterable[Member], modified_at: datetime) -> Layout:
         totals.append(total)
     end = b"".join(directory)
     end += _end_of_directory(entries=len(totals), size=len(end), offset=offset)
-    return Layout(tuple(_joined([*pieces, end])), offset + len(end), tuple(totals))
+    joined = tuple(_joined([*pieces, end]))
+    return Layout(joined, offset + len(end), tuple(totals), _crc32(joined))
 
 
 def _deflated(part: Segment | bytes) -> tuple[Segment, Piece]:
@@ -132,6 +137,19 @@ def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
             yield b"".join(piece for piece in run if isinstance(piece, bytes))
         else:
             yield from run
+
+
+def _crc32(pieces: Iterable[Piece]) -> int | None:
+    """Of whole segments and literal bytes, laid end to end."""
+    crc32 = 0
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            crc32 = isal_zlib.crc32(piece, crc32)
+        elif piece.segment.stored_crc32 is None:
+            return None
+        else:
+            crc32 = isal_zlib.crc32_combine(crc32, piece.segment.stored_crc32, len(piece))
+    return crc32
 
 
 def _local_header(total: MemberTotal, moment: tuple[int, int]) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import zlib
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from tests.e2e.test_sign_in import VERIFIER, code_for, exchange
 from tests.e2e.world import World, eventually
 
 _numbers = itertools.count(1)
+CRC32_OF_ABC = base64.b64encode(zlib.crc32(b"abc").to_bytes(4, "big")).decode()
 
 
 @pytest.fixture
@@ -195,6 +197,33 @@ def test_a_range_of_a_small_object_may_be_copied_as_a_part(world: World, name: s
     )
     assert copied["CopyPartResult"]["ETag"]
     s3.abort_multipart_upload(**place, UploadId=upload)
+
+
+def test_no_upload_has_the_sum_of_the_whole(world: World, name: str) -> None:
+    """AWS answers FULL_OBJECT, compares the sum that the completion brings, and tells it afterwards.
+
+    archive.py brings it only where it was answered so. What is put is compared and told as by AWS.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+    """
+    s3, place = world.client("s3"), {"Bucket": world.outputs["Bucket"], "Key": f"staging/{name}"}
+    begun = s3.create_multipart_upload(**place, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    assert begun["ChecksumType"] == "COMPOSITE"
+    part = s3.upload_part(**place, UploadId=begun["UploadId"], PartNumber=1, Body=b"abc")
+    parts = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]}]
+    completed = {**place, "UploadId": begun["UploadId"], "MultipartUpload": {"Parts": parts}}
+    with pytest.raises(ClientError) as refused:
+        s3.complete_multipart_upload(**completed, ChecksumCRC32=CRC32_OF_ABC)
+    assert code_of(refused) == "BadDigest"
+    s3.complete_multipart_upload(**completed)
+    assert s3.head_object(**place, ChecksumMode="ENABLED")["ChecksumType"] == "COMPOSITE"
+
+    s3.put_object(**place, Body=b"abc", ChecksumCRC32=CRC32_OF_ABC)
+    found = s3.head_object(**place, ChecksumMode="ENABLED")
+    assert (found["ChecksumType"], found["ChecksumCRC32"]) == ("FULL_OBJECT", CRC32_OF_ABC)
+    with pytest.raises(ClientError) as refused:
+        s3.put_object(**place, Body=b"abc", ChecksumCRC32="AAAAAA==")
+    assert code_of(refused) == "BadDigest"
 
 
 def test_a_bucket_policy_that_denies_is_not_asked(world: World, name: str) -> None:

@@ -6,6 +6,8 @@ an upgrade says which tests to look at again.
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +20,7 @@ from botocore.exceptions import ClientError
 from tests.doubles import aws_in_process, make_table
 
 BUCKET = "archives"
+CRC32_OF_SMALL = base64.b64encode(zlib.crc32(b"small").to_bytes(4, "big")).decode()
 MACHINE = '{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}'
 
 
@@ -103,6 +106,32 @@ def test_a_wrong_checksum_is_taken(s3: Any) -> None:
     """
     s3.put_object(Bucket=BUCKET, Key="wrong", Body=b"abc", ChecksumCRC32="AAAAAA==")
     assert s3.get_object(Bucket=BUCKET, Key="wrong")["Body"].read() == b"abc"
+
+
+def test_a_wrong_sum_of_the_whole_is_taken_and_the_right_one_is_told(s3: Any) -> None:
+    """AWS answers CompleteMultipartUpload with BadDigest, makes a CRC-32 of copied parts too, and tells that
+    of an object that was put; so what is asked for is looked at here, and compared in make big.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyPartResult.html
+    """
+    place = {"Bucket": BUCKET, "Key": "whole"}
+    begun = s3.create_multipart_upload(**place, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    assert begun["ChecksumType"] == "FULL_OBJECT"
+    part = {**place, "UploadId": begun["UploadId"], "PartNumber": 1}
+    copied = s3.upload_part_copy(**part, CopySource={"Bucket": BUCKET, "Key": "k"})["CopyPartResult"]
+    assert "ChecksumCRC32" not in copied
+    s3.complete_multipart_upload(
+        **place,
+        UploadId=begun["UploadId"],
+        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": copied["ETag"]}]},
+        ChecksumType="FULL_OBJECT",
+        ChecksumCRC32="AAAAAA==",
+    )
+    found = s3.head_object(**place, ChecksumMode="ENABLED")
+    assert (found["ChecksumType"], found["ChecksumCRC32"]) == ("FULL_OBJECT", CRC32_OF_SMALL)
+    s3.put_object(Bucket=BUCKET, Key="put", Body=b"small", ChecksumCRC32=CRC32_OF_SMALL)
+    assert "ChecksumCRC32" not in s3.head_object(Bucket=BUCKET, Key="put", ChecksumMode="ENABLED")
 
 
 def test_nothing_is_written_over_what_must_not_be_there_as_by_aws(s3: Any) -> None:

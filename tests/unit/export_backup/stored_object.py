@@ -25,14 +25,16 @@ class StoredObject:
         self.size = layout.size
         self.metadata = {"backup-id": BACKUP_ID}
         self.ranges: list[tuple[int, int]] = []
+        self.sum: dict[str, str] = {}
+        """What S3 tells of the whole object's checksum."""
         self.changed: dict[int, int] = {}
         """Bytes that are not what was written, by their place."""
         self.pieces: Sequence[Piece] = layout.pieces
         self._objects = objects
 
     def head_object(self, **request: Any) -> dict[str, Any]:
-        assert (request["Bucket"], request["Key"]) == (BUCKET, KEY)
-        return {"ContentLength": self.size, "Metadata": self.metadata, "ETag": '"one"'}
+        assert (request["Bucket"], request["Key"], request["ChecksumMode"]) == (BUCKET, KEY, "ENABLED")
+        return {"ContentLength": self.size, "Metadata": self.metadata, "ETag": '"one"', **self.sum}
 
     def get_object(self, **request: Any) -> dict[str, Any]:
         assert (request["Bucket"], request["Key"], request["IfMatch"]) == (BUCKET, KEY, '"one"')

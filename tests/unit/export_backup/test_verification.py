@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 import random
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -37,7 +39,7 @@ def segment_of(name: str, content: bytes, objects: dict[str, bytes]) -> Segment:
     data = deflater.compress(content) + deflater.flush()
     key = f"{len(objects)}/{name}"
     objects[key] = data
-    return Segment(name, key, len(content), len(data), deflater.crc32, '"etag"')
+    return Segment(name, key, len(content), len(data), deflater.crc32, '"etag"', zlib.crc32(data))
 
 
 def stored(contents: dict[str, bytes]) -> tuple[StoredObject, Archive]:
@@ -48,7 +50,7 @@ def stored(contents: dict[str, bytes]) -> tuple[StoredObject, Archive]:
 
 
 def expected(layout: Layout) -> Archive:
-    return Archive(layout.size, layout.members)
+    return Archive.of(layout)
 
 
 def read_back(found: StoredObject, archive: Archive) -> StoredArchive:
@@ -70,6 +72,30 @@ def test_a_whole_archive_is_read_to_its_last_byte() -> None:
     found, archive = stored(CONTENTS)
     assert verify(found, archive) == sum(member.compressed for member in archive.members)
     assert {place for start, end in found.ranges for place in range(start, end)} == set(range(found.size))
+
+
+def in_base64(crc32: int) -> str:
+    return base64.b64encode(crc32.to_bytes(4, "big")).decode()
+
+
+def test_an_archive_of_which_s3_tells_the_sum_has_that_of_the_segments() -> None:
+    found, archive = stored(CONTENTS)
+    crc32 = zlib.crc32(found.read(0, found.size))
+    assert archive.crc32 == crc32
+    found.sum = {"ChecksumType": "FULL_OBJECT", "ChecksumCRC32": in_base64(crc32)}
+    assert verify(found, archive)
+    found.sum["ChecksumCRC32"] = in_base64(crc32 ^ 1)
+    found.ranges.clear()
+    with pytest.raises(ArchiveMissing):
+        verify(found, archive)
+    assert not found.ranges
+    assert verify(found, replace(archive, crc32=None))  # a segment of an older version did not tell its own
+
+
+def test_from_a_sum_of_the_parts_sums_nothing_is_concluded() -> None:
+    found, archive = stored(CONTENTS)
+    found.sum = {"ChecksumType": "COMPOSITE", "ChecksumCRC32": "AAAAAA==-3"}
+    assert verify(found, archive)
 
 
 def test_no_byte_can_change_what_a_reader_gets_and_stay_unnoticed() -> None:
@@ -143,7 +169,7 @@ def test_a_member_that_lies_elsewhere_than_where_the_last_one_ends_is_a_damage()
     for at in (0, data.index(b"PK\x03\x04", 1), data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")):
         moved = bytearray(data[:at] + bytes(gap) + data[at:])
         _move_offsets(moved, at, gap)
-        widened = Layout((bytes(moved),), layout.size + gap, layout.members)
+        widened = Layout((bytes(moved),), layout.size + gap, layout.members, None)
         damage(StoredObject(widened, {}), expected(widened))
 
 

@@ -32,7 +32,7 @@ class Store:
         data = deflater.compress(content) + deflater.flush()
         key = f"{len(self.objects)}/{member}.deflate"
         self.objects[key] = data
-        return Segment(member, key, len(content), len(data), deflater.crc32, '"etag"')
+        return Segment(member, key, len(content), len(data), deflater.crc32, '"etag"', zlib.crc32(data))
 
     def render(self, layout: Layout) -> bytes:
         return b"".join(
@@ -117,6 +117,7 @@ def test_any_members_made_of_any_segments_read_back(contents: dict[str, list[tup
     layout = lay_out(members, MOMENT)
     data = store.render(layout)
     assert len(data) == layout.size
+    assert zlib.crc32(data) == layout.crc32
     with opened(data) as zip_file:
         assert zip_file.namelist() == list(contents)
         assert zip_file.testzip() is None
@@ -133,6 +134,12 @@ def test_an_archive_without_members_is_an_empty_archive() -> None:
     assert layout.size == 22
     with opened(Store().render(layout)) as zip_file:
         assert zip_file.namelist() == []
+
+
+def test_with_a_segment_that_does_not_tell_its_sum_that_of_the_archive_is_not_known() -> None:
+    store = Store()
+    members = [Member("a.csv", [store.add("a.csv", b"x"), declared("a.csv", 10, 9)]), Member("b.csv", [b"y"])]
+    assert lay_out(members, MOMENT).crc32 is None
 
 
 def test_one_input_gives_one_archive_and_another_moment_the_same_size() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -22,7 +23,8 @@ DIES_AFTER = "is the last: the process dies after it"
 ENDS = (GO, LOST, CUT, REFUSED, DIES_BEFORE, DIES_AFTER)
 
 _Answer = TypeVar("_Answer")
-_local = threading.local()
+_process: ContextVar[Process | None] = ContextVar("process", default=None)
+"""Whose call it is, also from threads that the process has made: uploads' have its context."""
 
 
 class Died(BaseException):
@@ -76,7 +78,7 @@ class Process:
         return isinstance(self.error, Died)
 
     def _run(self) -> None:
-        _local.process = self
+        _process.set(self)
         try:
             self.result = self._action()
         except BaseException as error:  # noqa: BLE001 - whoever resumes looks at it
@@ -101,7 +103,7 @@ class Process:
 
 
 def current() -> Process | None:
-    return getattr(_local, "process", None)
+    return _process.get()
 
 
 def call(operation: str, carry_out: Callable[[], _Answer], refuse: Callable[[], _Answer]) -> _Answer:

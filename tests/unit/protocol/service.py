@@ -19,6 +19,7 @@ from typing import Any
 import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.core.models import botocore_stubber
 from moto.dynamodb.models import dynamodb_backends
@@ -85,7 +86,9 @@ class Aws:
     def __init__(self) -> None:
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.dynamodb: Any = boto3.client("dynamodb", config=TWICE)
-        self.s3: Any = boto3.client("s3", config=TWICE)
+        # One connection, so that of a process no two uploads are on their way at once, whose order would be
+        # nobody's decision.
+        self.s3: Any = boto3.client("s3", config=TWICE.merge(Config(max_pool_connections=1)))
         make_table(self.dynamodb, TABLE)
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.put_at: dict[str, datetime] = {}
