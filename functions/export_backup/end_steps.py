@@ -16,6 +16,9 @@ from shared.store import BackupStore, Superseded, failed
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_A_UNIT_FAILED = "States.ExceedToleratedFailureThreshold"
+"""All that a Map of many executions says of the one that failed, of whose own error a step has noted why.
+https://docs.aws.amazon.com/step-functions/latest/dg/maprun-fail-threshold.html"""
 _TIMEOUTS = frozenset({"States.Timeout", "Sandbox.Timedout", "Lambda.ClientExecutionTimeoutException"})
 
 
@@ -66,7 +69,8 @@ class EndSteps:
             raise Superseded  # of which nobody is told by e-mail
         if backup.finished_at is None:
             error = str(step.payload.get("error", ""))
-            if "." in error:  # AWS ended this attempt; what is noted is of an earlier one
+            if "." in error and error != _A_UNIT_FAILED:
+                # AWS ended this attempt; what is noted is of an earlier one.
                 backup = dataclasses.replace(backup, failure=None)
             reason = Reason.TIMED_OUT if error in _TIMEOUTS else Reason.INTERNAL
             self._store.finish(failed(backup, Failure(reason), self._clock()))

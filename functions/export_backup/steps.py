@@ -16,11 +16,13 @@ from aws_lambda_powertools import Logger
 
 from functions.export_backup.archive_steps import ArchiveSteps
 from functions.export_backup.end_steps import EndSteps
-from functions.export_backup.event import ForeignEvent, NumberedUnit, Step, unit_event
+from functions.export_backup.event import ForeignEvent, Step, unit_event, units_between
 from functions.export_backup.export_step import ExportStep
 from functions.export_backup.leftovers import Leftovers
+from functions.export_backup.limits import INLINE_UNITS, Limits
+from functions.export_backup.lock import running
+from functions.export_backup.plan import Prober, plan
 from functions.export_backup.source import Source
-from functions.export_backup.unit import Unit
 from shared.backup import State
 from shared.logs import shape_of
 from shared.moments import Clock
@@ -35,6 +37,7 @@ class Steps:
         self,
         store: BackupStore,
         source_of: Callable[[str], Source],
+        probes_of: Callable[[str], Prober],
         s3: S3Client,
         bucket: str,
         *,
@@ -42,12 +45,24 @@ class Steps:
         make_attempt_id: Callable[[], str],
         retention: timedelta,
         concurrency: int,
+        limits: Limits,
         logger: Logger,
     ) -> None:
         self._store = store
+        self._probes_of = probes_of
         self._clock = clock
         self._concurrency = concurrency
-        self._export = ExportStep(store, source_of, s3, bucket, clock=clock, make_attempt_id=make_attempt_id)
+        self._limits = limits
+        self._export = ExportStep(
+            store,
+            source_of,
+            s3,
+            bucket,
+            clock=clock,
+            make_attempt_id=make_attempt_id,
+            concurrency=concurrency,
+            limits=limits,
+        )
         self._archive = ArchiveSteps(store, s3, bucket, clock=clock)
         self._end = EndSteps(store, s3, bucket, clock=clock, retention=retention)
         self._leftovers = Leftovers(s3, bucket)
@@ -56,7 +71,8 @@ class Steps:
     def take(self, step: Step, seconds_left: float = math.inf) -> dict[str, object]:
         """Take one step; what it returns goes into the workflow's state: ids and counts.
 
-        `seconds_left` is the time after which whoever calls is killed: verifying reads no more than it can.
+        `seconds_left` is the time after which whoever calls is killed: a unit stops before that, and
+        verifying reads no more than it can.
 
         Once the backup has ended, whoever ended it, the step takes away what it left in the bucket. That this
         did not work is logged and no more: the bucket's lifecycle rules come after it.
@@ -80,7 +96,7 @@ class Steps:
             case "plan":
                 return self._plan(step)
             case "export":
-                return self._export.take(step)
+                return self._export.take(step, seconds_left)
             case "assemble":
                 return self._archive.assemble(step)
             case "verify":
@@ -93,9 +109,15 @@ class Steps:
         return {}
 
     def _plan(self, step: Step) -> dict[str, object]:
-        units = [NumberedUnit(0, Unit())]
+        """Cut the account into units. Done again it may cut otherwise; what the state holds counts."""
+        running(self._store, step)
+        units = units_between(plan(self._probes_of(step.account_id), self._limits))
         self._store.begin(step.account_id, step.backup_id, units=len(units), now=self._clock())
-        return {"units": [unit_event(unit) for unit in units], "concurrency": self._concurrency}
+        return {
+            "units": [unit_event(unit) for unit in units],
+            "concurrency": self._concurrency,
+            "many": len(units) > INLINE_UNITS,
+        }
 
     def _clean(self, step: Step) -> dict[str, object]:
         """Take away what a backup left that somebody has ended; doing it again does nothing.
