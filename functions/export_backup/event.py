@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from functions.export_backup.unit import Unit
@@ -28,14 +29,49 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Gone:
+    """What earlier goes at a unit came to."""
+
+    goes: int
+    attempt: str
+    """The last one's, whose report names the one before it."""
+    records: int
+    """Written by all of them."""
+
+
+@dataclass(frozen=True)
 class NumberedUnit:
+    """A unit of the plan that counts, or what earlier goes have left of one.
+
+    `first_proof` and `before_proof` are those of `unit.Unit`.
+    """
+
     number: int
-    unit: Unit
+    of: int
+    """How many units the plan has."""
+    first_proof: str | None
+    before_proof: str | None
+    gone: Gone | None = None
+
+    @property
+    def unit(self) -> Unit:
+        """The range that is left, and what of the archive's frame belongs to it."""
+        return Unit(
+            self.first_proof,
+            self.before_proof,
+            first=self.number == 0 and self.gone is None,
+            last=self.number == self.of - 1,
+        )
+
+    def left(self, resume_at: str, attempt: str, records: int) -> NumberedUnit:
+        """What is left after one more go, which stopped there; `records` counts all goes."""
+        goes = self.gone.goes + 1 if self.gone else 1
+        return replace(self, first_proof=resume_at, gone=Gone(goes, attempt, records))
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A unit that is done, and the attempt whose segments count."""
+    """A unit that is done, and the attempt whose segments count: the one at its last go."""
 
     unit: int
     attempt: str
@@ -53,15 +89,21 @@ def step_of(event: object) -> Step:
             raise ForeignEvent("not a step of a backup")
 
 
+def units_between(cuts: Sequence[str]) -> list[NumberedUnit]:
+    """The units that meet at these proofs: all proofs there are and may be, each in one of them."""
+    ranges = enumerate(pairwise((None, *cuts, None)))
+    return [NumberedUnit(number, len(cuts) + 1, first, before) for number, (first, before) in ranges]
+
+
 def unit_event(unit: NumberedUnit) -> dict[str, object]:
     """A unit as it travels through the workflow's state."""
-    return {
+    event: dict[str, object] = {
         "number": unit.number,
-        "first_proof": unit.unit.first_proof,
-        "before_proof": unit.unit.before_proof,
-        "first": unit.unit.first,
-        "last": unit.unit.last,
+        "of": unit.of,
+        "first_proof": unit.first_proof,
+        "before_proof": unit.before_proof,
     }
+    return event | ({"gone": vars(unit.gone)} if unit.gone else {})
 
 
 def unit_of(step: Step) -> NumberedUnit:
@@ -71,12 +113,24 @@ def unit_of(step: Step) -> NumberedUnit:
             "number": int(number),
             "first_proof": str() | None as first_proof,
             "before_proof": str() | None as before_proof,
-            "first": bool(first),
-            "last": bool(last),
-        } if _is_count(number) and number < 100_000:
-            return NumberedUnit(number, Unit(first_proof, before_proof, first, last))
+            **more,
+        } if _is_count(number):
+            of = more.get("of", 1)  # a plan of before there were several units does not say
+            if isinstance(of, int) and not isinstance(of, bool) and number < of <= 100_000:
+                return NumberedUnit(number, of, first_proof, before_proof, _gone(more))
+    raise ForeignEvent("not a unit")
+
+
+def _gone(more: Mapping[object, Any]) -> Gone | None:
+    match more:
+        case {"gone": {"goes": int(goes), "attempt": attempt, "records": int(records)}} if (
+            _is_count(goes) and is_backup_id(attempt) and _is_count(records)
+        ):
+            return Gone(goes, attempt, records)
+        case {"gone": _}:
+            raise ForeignEvent("not what a unit's goes came to")
         case _:
-            raise ForeignEvent("not a unit")
+            return None
 
 
 def exported_of(step: Step) -> list[Exported]:

@@ -12,7 +12,9 @@ from botocore.config import Config
 from ulid import ULID
 
 from functions.export_backup.event import ForeignEvent, step_of
+from functions.export_backup.limits import Limits
 from functions.export_backup.outcomes import of_error
+from functions.export_backup.probes import Probes
 from functions.export_backup.settings import Settings
 from functions.export_backup.source import Source
 from functions.export_backup.steps import Steps
@@ -34,12 +36,14 @@ store = BackupStore(dynamodb, settings.table_name, history_days=settings.history
 steps = Steps(
     store,
     lambda account_id: Source(records, settings.source_table_name, account_id),
+    lambda account_id: Probes(dynamodb, settings.source_table_name, account_id),
     boto3.client("s3", config=_config),
     settings.bucket_name,
     clock=utc_now,
     make_attempt_id=lambda: str(ULID()),
     retention=timedelta(days=settings.retention_days),
     concurrency=settings.export_concurrency,
+    limits=Limits(unit_bytes=settings.unit_bytes, reserve_seconds=settings.reserve_seconds),
     logger=logger,
 )
 

@@ -6,7 +6,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.export_backup.archive import ArchiveKeyTaken, ArchiveMissing, SegmentDamaged, SegmentMissing
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
+from functions.export_backup.contents import UnitsApart
 from functions.export_backup.event import ForeignEvent
+from functions.export_backup.export_step import UnitEndless
 from functions.export_backup.source import SourceRefused, SourceUnavailable
 from functions.export_backup.unit_report import RecordsUnaccounted
 from functions.export_backup.verification import ArchiveDamaged
@@ -38,8 +40,10 @@ def of_error(error: Exception) -> tuple[Exception, Failure]:
             return error, Failure(Reason.ARCHIVE_DAMAGED, error.member)
         case RecordsUnaccounted():
             return error, Failure(Reason.ARCHIVE_DAMAGED, error.table)
-        case ArchiveMissing() | ArchiveKeyTaken():
+        case ArchiveMissing() | ArchiveKeyTaken() | UnitsApart():
             return error, Failure(Reason.ARCHIVE_DAMAGED)
+        case UnitEndless():
+            return error, Failure(Reason.TIMED_OUT)
         case Superseded() | ForeignEvent():
             return error, Failure(Reason.INTERNAL)
         case ClientError() | BotoCoreError() if may_pass(error):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from functions.export_backup.limits import Limits
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -11,3 +13,6 @@ class Settings:
     retention_days: int
     history_days: int
     export_concurrency: int
+    # No operator sets these: the tests do, who have neither the data nor the time that they stand for.
+    unit_bytes: int = Limits.unit_bytes
+    reserve_seconds: int = Limits.reserve_seconds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +17,13 @@ from botocore.exceptions import ClientError
 from botocore.loaders import create_loader
 
 from functions.export_backup.catalogue import FILES, TABLES, Table, partition
-from functions.export_backup.event import NumberedUnit, Step, unit_event
+from functions.export_backup.event import NumberedUnit, Step, unit_event, units_between
+from functions.export_backup.limits import Limits
 from functions.export_backup.page import Page
+from functions.export_backup.plan import Prober
+from functions.export_backup.probes import Probes
 from functions.export_backup.source import Source
 from functions.export_backup.steps import Steps
-from functions.export_backup.unit import Unit
 from shared.backup import Backup, Person, new_backup
 from shared.logs import get_logger
 from shared.store import BackupStore, cancelled
@@ -34,6 +38,7 @@ ACCOUNT_ID = "9789"
 OWN, OTHER = "01KAQ4M2C0" + "0" * 16, "01KAQ4M2C1" + "0" * 16
 BACKUPS, RECORDS = "backups", "records"
 RETENTION = timedelta(days=14)
+LIMITS = Limits()
 SECRET = "Sven.Geheim@example.org"
 """Stands in every text of the account, and must be in nothing that anybody logs."""
 
@@ -75,6 +80,9 @@ def _texts(name: str, note: str) -> dict[str, str]:
 WRITTEN = 3 + 3 * 4
 """Records of `account_items()` that are in the archive."""
 
+WHOLE = unit_event(NumberedUnit(0, 1, None, None))
+"""The only unit of a small account."""
+
 
 @dataclass
 class World:
@@ -89,18 +97,27 @@ class World:
 
     def __post_init__(self) -> None:
         self.store = BackupStore(self.dynamodb, BACKUPS)
-        self.steps = self.steps_with(lambda account: Source(self.dynamodb, RECORDS, account))
+        self.steps = self.steps_with()
 
-    def steps_with(self, source_of: Callable[[str], Source]) -> Steps:
+    def steps_with(
+        self,
+        source_of: Callable[[str], Source] | None = None,
+        *,
+        probes_of: Callable[[str], Prober] | None = None,
+        limits: Limits = LIMITS,
+        concurrency: int = 8,
+    ) -> Steps:
         return Steps(
             self.store,
-            source_of,
+            source_of or (lambda account: Source(self.dynamodb, RECORDS, account)),
+            probes_of or (lambda account: Probes(self.dynamodb, RECORDS, account)),
             self.bucket.s3,
             BUCKET,
             clock=lambda: self.now,
             make_attempt_id=self._attempt_id,
             retention=RETENTION,
-            concurrency=8,
+            concurrency=concurrency,
+            limits=limits,
             logger=get_logger("export_backup"),
         )
 
@@ -152,33 +169,49 @@ class World:
     # --- what the workflow does ---
 
     def take(
-        self, name: str, backup_id: str = OWN, /, *, steps: Steps | None = None, **payload: Any
+        self,
+        name: str,
+        backup_id: str = OWN,
+        /,
+        *,
+        steps: Steps | None = None,
+        seconds_left: float = math.inf,
+        **payload: Any,
     ) -> dict[str, Any]:
-        result: dict[str, Any] = (steps or self.steps).take(self.step(name, backup_id, **payload))
-        return result
+        step = self.step(name, backup_id, **payload)
+        result: dict[str, Any] = (steps or self.steps).take(step, seconds_left)
+        return json.loads(json.dumps(result))  # type: ignore[no-any-return]
 
     def step(self, name: str, backup_id: str = OWN, /, **payload: Any) -> Step:
         return Step(name, ACCOUNT_ID, backup_id, payload)  # type: ignore[arg-type]
 
-    def run(self, *units: Unit) -> dict[str, Any]:
+    def run(self, *cuts: str) -> dict[str, Any]:
         """All steps up to ready, as the workflow takes them; what assembling returned."""
-        exported = self.exported(*units)
+        exported = self.exported(*cuts)
         archive = self.take("assemble", exported=exported)
         self.take("verify", exported=exported, archive=archive)
         self.take("ready", archive=archive)
         return archive
 
-    def assembled(self, *units: Unit) -> dict[str, Any]:
+    def assembled(self, *cuts: str) -> dict[str, Any]:
         """All steps up to assembling; what that returned."""
-        return self.take("assemble", exported=self.exported(*units))
+        return self.take("assemble", exported=self.exported(*cuts))
 
-    def exported(self, *units: Unit) -> list[dict[str, Any]]:
-        """All steps up to the last export; what each of them returned."""
-        plan = self.take("plan")
-        cut = [unit_event(NumberedUnit(number, unit)) for number, unit in enumerate(units)] or plan["units"]
-        if units:
-            self.store.begin(ACCOUNT_ID, OWN, units=len(units), now=self.now)
-        return [self.take("export", unit=unit) for unit in cut]
+    def exported(self, *cuts: str) -> list[dict[str, Any]]:
+        """All steps up to the last export; what the Map makes of them."""
+        return [self.export(unit) for unit in self.planned(*cuts)]
+
+    def planned(self, *cuts: str) -> list[dict[str, Any]]:
+        """The units of the plan; of one that cuts there, where it does not see to that itself."""
+        units: list[dict[str, Any]] = self.take("plan")["units"]
+        return [unit_event(unit) for unit in units_between(cuts)] if cuts else units
+
+    def export(self, unit: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """Go after go, until the unit is done."""
+        result = self.take("export", unit=unit, **more)
+        while result["left"] is not None:
+            result = self.take("export", unit=result["left"], **more)
+        return {name: result[name] for name in ("unit", "attempt", "records")}
 
     def writes(self) -> Counter[str]:
         """Every call so far that may have changed something."""

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
-from functions.export_backup.event import ForeignEvent, NumberedUnit, unit_event
-from functions.export_backup.progress import INTERVAL
+from functions.export_backup.event import ForeignEvent, NumberedUnit
+from functions.export_backup.progress import SECOND
 from functions.export_backup.staging import Staging
-from functions.export_backup.unit import Unit
 from functions.export_backup.unit_report import MemberCount, UnitReport
 from shared.backup import Backup, State
 from shared.store import Superseded
@@ -25,6 +24,7 @@ from tests.unit.export_backup.running_backup import (
     OTHER,
     OWN,
     RECORDS,
+    WHOLE,
     SlowSource,
     World,
     a_world,
@@ -34,7 +34,6 @@ from tests.unit.export_backup.s3_bucket import BUCKET
 
 MIB = 1024**2
 NOISE = random.Random(7).randbytes(11 * MIB)  # noqa: S311 - data that deflate cannot make smaller
-WHOLE = unit_event(NumberedUnit(0, Unit()))
 LATE = ["plan", "export", "assemble", "verify", "ready", "fail"]
 
 
@@ -66,10 +65,6 @@ def cancelled_and_cleaned(world: World, backup_id: str = OWN) -> None:
     world.take("clean", backup_id)
 
 
-def exported(world: World) -> list[dict[str, Any]]:
-    return [world.take("export", unit=unit) for unit in world.take("plan")["units"]]
-
-
 def exported_at_length(world: World) -> list[dict[str, Any]]:
     """A unit whose segments are long enough for an archive of several parts, one of them copied."""
     world.take("plan")
@@ -81,7 +76,7 @@ def exported_at_length(world: World) -> list[dict[str, Any]]:
         writers["backup.xml"].write(b"<backup/>")
     one = MemberCount(rows=1)
     report = UnitReport({"organisation.csv": one, "backup.xml": one}, {})
-    staging.keep_report(0, OTHER, writers.segments, report)
+    staging.keep_report(NumberedUnit(0, 1, None, None), OTHER, writers.segments, report)
     return [{"unit": 0, "attempt": OTHER, "records": 0}]
 
 
@@ -93,7 +88,7 @@ def test_cancelled_in_the_middle_of_an_export(world: World, neighbour: list[str]
     world.take("plan")
 
     def on_page(number: int) -> None:
-        world.now += INTERVAL
+        world.now += SECOND
         if number == 5:
             world.cancel()
 
@@ -120,7 +115,7 @@ def test_cancelled_between_export_and_assembly_the_next_step_cleans_up(
     world: World, neighbour: list[str]
 ) -> None:
     world.claim()
-    units = exported(world)
+    units = world.exported()
     assert own_keys(world, neighbour) != []
     world.cancel()
     with pytest.raises(Superseded):
@@ -132,7 +127,7 @@ def test_cancelled_between_export_and_assembly_the_cleaning_alone_will_do(
     world: World, neighbour: list[str]
 ) -> None:
     world.claim()
-    exported(world)
+    world.exported()
     cancelled_and_cleaned(world)
     assert own_keys(world, neighbour) == []
 
@@ -147,7 +142,7 @@ def test_cancelled_while_parts_are_sent(
 
     def a_second_later() -> None:
         cancel(world)
-        world.now += INTERVAL
+        world.now += SECOND
 
     world.bucket.before(operation, a_second_later)
     world.bucket.calls.clear()
@@ -171,7 +166,7 @@ def test_cancelled_in_the_moment_of_publishing(
     world: World, neighbour: list[str], at_length: bool, cancel: Callable[[World], None]
 ) -> None:
     world.claim()
-    units = exported_at_length(world) if at_length else exported(world)
+    units = exported_at_length(world) if at_length else world.exported()
     world.bucket.before("CompleteMultipartUpload" if at_length else "PutObject", lambda: cancel(world))
     with pytest.raises(Superseded):
         world.take("assemble", exported=units)
@@ -180,7 +175,7 @@ def test_cancelled_in_the_moment_of_publishing(
 
 def test_cancelled_just_after_publishing(world: World, neighbour: list[str]) -> None:
     world.claim()
-    units = exported(world)
+    units = world.exported()
     # The next that the step does after it has published is to ask whether the backup still runs.
     world.bucket.before("PutObject", lambda: world.before.update(GetItem=world.cancel))
     with pytest.raises(Superseded):
@@ -338,7 +333,7 @@ def test_a_late_step_of_a_ready_backup_leaves_its_archive_and_the_next_ones_segm
     world: World, late: str
 ) -> None:
     backup = world.claim()
-    units = exported(world)
+    units = world.exported()
     archive = world.take("assemble", exported=units)
     world.take("ready", archive=archive)
     published = world.archive()
@@ -358,7 +353,7 @@ def test_a_late_step_of_a_ready_backup_leaves_its_archive_and_the_next_ones_segm
 
 def test_an_assembly_that_outlives_ready_leaves_the_archive_alone(world: World) -> None:
     backup = world.claim()
-    units = exported(world)
+    units = world.exported()
     archive = world.take("assemble", exported=units)
     world.bucket.before("PutObject", lambda: world.take("ready", archive=archive))
     with pytest.raises(Superseded):
@@ -422,7 +417,7 @@ def test_a_table_that_does_not_answer_while_looking_for_the_end_hides_no_error(w
 
 def test_a_step_that_fails_while_its_backup_runs_leaves_what_others_wrote(world: World) -> None:
     world.claim()
-    exported(world)
+    world.exported()
     before = world.bucket.stored_keys()
     world.bucket.refuse("PutObject", 503, "SlowDown")
     with pytest.raises(BucketUnavailable):

@@ -13,6 +13,7 @@ from functions.export_backup.event import (
     STEPS,
     Exported,
     ForeignEvent,
+    Gone,
     NumberedUnit,
     Step,
     archive_of,
@@ -20,6 +21,7 @@ from functions.export_backup.event import (
     step_of,
     unit_event,
     unit_of,
+    units_between,
 )
 from functions.export_backup.unit import Unit
 
@@ -91,11 +93,14 @@ def test_what_is_refused_is_not_quoted() -> None:
     assert "sven" not in str(refusal.value)
 
 
-@given(st.integers(0, 99_999), proofs, proofs, st.booleans(), st.booleans())
+gone = st.none() | st.builds(Gone, st.integers(0), st.just(ATTEMPT), st.integers(0))
+
+
+@given(st.integers(0, 99_998), st.integers(1, 10), proofs, proofs, gone)
 def test_a_unit_travels_through_the_state_and_back(
-    number: int, first_proof: str | None, before_proof: str | None, first: bool, last: bool
+    number: int, after: int, first_proof: str | None, before_proof: str | None, gone: Gone | None
 ) -> None:
-    unit = NumberedUnit(number, Unit(first_proof, before_proof, first, last))
+    unit = NumberedUnit(number, min(number + after, 100_000), first_proof, before_proof, gone)
     assert unit_of(step(unit=json.loads(json.dumps(unit_event(unit))))) == unit
 
 
@@ -105,22 +110,31 @@ def test_whatever_json_is_no_unit_is_foreign(value: object) -> None:
         unit_of(step(unit=value))
 
 
-UNIT = unit_event(NumberedUnit(0, Unit()))
+GONE = Gone(goes=2, attempt=ATTEMPT, records=7)
+UNIT = unit_event(NumberedUnit(0, 3, None, "000000000002", GONE))
 
 
 @pytest.mark.parametrize(
     "changed",
     [
         {"number": -1},
-        {"number": 100_000},
+        {"number": 3},
         {"number": 0.0},
         {"number": "0"},
         {"number": True},
+        {"of": 0},
+        {"of": 100_001},
+        {"of": True},
+        {"of": "3"},
+        {"of": None},
         {"first_proof": 1},
         {"before_proof": []},
-        {"first": 1},
-        {"last": None},
-        {"last": "true"},
+        {"gone": None},
+        {"gone": {}},
+        {"gone": vars(GONE) | {"goes": -1}},
+        {"gone": vars(GONE) | {"goes": True}},
+        {"gone": vars(GONE) | {"attempt": "../../" + ATTEMPT}},
+        {"gone": vars(GONE) | {"records": "7"}},
     ],
 )
 def test_a_unit_with_one_field_of_another_kind_is_foreign(changed: dict[str, Any]) -> None:
@@ -128,10 +142,45 @@ def test_a_unit_with_one_field_of_another_kind_is_foreign(changed: dict[str, Any
         unit_of(step(unit=UNIT | changed))
 
 
-@pytest.mark.parametrize("field", sorted(UNIT))
+@pytest.mark.parametrize("field", ["number", "first_proof", "before_proof"])
 def test_a_unit_without_a_field_is_foreign(field: str) -> None:
     with pytest.raises(ForeignEvent):
         unit_of(step(unit={name: value for name, value in UNIT.items() if name != field}))
+
+
+def test_units_meet_at_the_cuts_and_leave_nothing_out() -> None:
+    assert units_between([]) == [NumberedUnit(0, 1, None, None)]
+    assert units_between(["02", "05"]) == [
+        NumberedUnit(0, 3, None, "02"),
+        NumberedUnit(1, 3, "02", "05"),
+        NumberedUnit(2, 3, "05", None),
+    ]
+
+
+def test_the_first_unit_writes_what_opens_the_files_and_the_last_what_closes_them() -> None:
+    assert [unit.unit for unit in units_between(["02", "05"])] == [
+        Unit(None, "02", first=True, last=False),
+        Unit("02", "05", first=False, last=False),
+        Unit("05", None, first=False, last=True),
+    ]
+    assert units_between([])[0].unit == Unit(None, None, first=True, last=True)
+
+
+def test_what_is_left_of_a_unit_begins_where_it_stopped_and_opens_nothing_again() -> None:
+    (whole,) = units_between([])
+    once = whole.left("03#000001", ATTEMPT, 7)
+    assert once == NumberedUnit(0, 1, "03#000001", None, Gone(1, ATTEMPT, 7))
+    assert once.unit == Unit("03#000001", None, first=False, last=True)
+    assert once.left("04#000001", BACKUP, 9) == NumberedUnit(0, 1, "04#000001", None, Gone(2, BACKUP, 9))
+
+
+def test_a_unit_is_as_small_in_the_state_after_many_goes_as_after_one() -> None:
+    unit = units_between(["000000000009"])[0]
+    sizes = set()
+    for number in range(1, 9):
+        unit = unit.left(f"{number:012d}#000001", ATTEMPT, 1000 + number)
+        sizes.add(len(json.dumps(unit_event(unit))))
+    assert len(sizes) == 1
 
 
 def done(*numbers: int) -> list[dict[str, Any]]:

@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 
 from functions.export_backup.archive import ArchiveKeyTaken, ArchiveMissing, SegmentDamaged, SegmentMissing
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
-from functions.export_backup.event import ForeignEvent, NumberedUnit, unit_event
+from functions.export_backup.event import ForeignEvent
 from functions.export_backup.outcomes import RecordsUnavailable, StepBroken
 from functions.export_backup.source import SourceRefused, SourceUnavailable
-from functions.export_backup.unit import Unit
 from functions.export_backup.unit_report import RecordsUnaccounted
 from functions.export_backup.verification import ArchiveDamaged
 from shared.backup import Backup, Failure, Reason, State
@@ -35,6 +34,7 @@ from tests.unit.export_backup.running_backup import (
     OWN,
     RECORDS,
     SECRET,
+    WHOLE,
     World,
     a_world,
     account_items,
@@ -67,7 +67,6 @@ OUTCOMES = (
     RecordsUnaccounted,
     StepBroken,
 )
-WHOLE = unit_event(NumberedUnit(0, Unit()))
 
 
 class Context:

@@ -6,6 +6,8 @@ import pytest
 
 from functions.export_backup.archive import ArchiveKeyTaken, ArchiveMissing, SegmentDamaged, SegmentMissing
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
+from functions.export_backup.contents import UnitsApart
+from functions.export_backup.export_step import UnitEndless
 from functions.export_backup.outcomes import StepBroken, of_error
 from functions.export_backup.source import SourceRefused, SourceUnavailable
 from functions.export_backup.unit_report import RecordsUnaccounted
@@ -26,6 +28,8 @@ from shared.backup import Failure, Reason
         (RecordsUnaccounted("COMMENTS"), Failure(Reason.ARCHIVE_DAMAGED, "COMMENTS")),
         (ArchiveMissing("x"), Failure(Reason.ARCHIVE_DAMAGED)),
         (ArchiveKeyTaken("x"), Failure(Reason.ARCHIVE_DAMAGED)),
+        (UnitsApart("x"), Failure(Reason.ARCHIVE_DAMAGED)),
+        (UnitEndless("x"), Failure(Reason.TIMED_OUT)),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
-from functions.export_backup.archive import ArchiveMissing, SegmentMissing
+from functions.export_backup.archive import ArchiveMissing
 from functions.export_backup.catalogue import DATA_MEMBERS, MEMBERS, TABLES
-from functions.export_backup.event import ForeignEvent, NumberedUnit, unit_event
-from functions.export_backup.progress import INTERVAL
+from functions.export_backup.contents import UnitsApart
+from functions.export_backup.progress import SECOND
 from functions.export_backup.source import SourceRefused, SourceUnavailable
-from functions.export_backup.unit import Unit
 from shared.backup import Backup, Failure, Reason, State
 from shared.store import Superseded
 from tests.reading import csv_records, undo, xml_root
@@ -29,6 +28,7 @@ from tests.unit.export_backup.running_backup import (
     OWN,
     RECORDS,
     RETENTION,
+    WHOLE,
     WRITTEN,
     SlowSource,
     World,
@@ -37,12 +37,8 @@ from tests.unit.export_backup.running_backup import (
 )
 from tests.unit.export_backup.s3_bucket import BUCKET
 
-WHOLE = unit_event(NumberedUnit(0, Unit()))
 ARCHIVE = {"bytes": 1000, "records": 7, "replaced": 1}
-HALVES = (
-    Unit(None, "000000000002", first=True, last=False),
-    Unit("000000000002", None, first=False, last=True),
-)
+CUT = "000000000002"
 
 
 @pytest.fixture
@@ -69,7 +65,7 @@ def ended(world: World, backup_id: str = OWN) -> Backup:
 
 def test_plan_says_what_units_there_are_and_that_the_backup_runs(world: World) -> None:
     world.claim()
-    assert world.take("plan") == {"units": [WHOLE], "concurrency": 8}
+    assert world.take("plan") == {"units": [WHOLE], "concurrency": 8, "many": False}
     assert ended(world).state is State.RUNNING
     assert ended(world).units == 1
 
@@ -190,8 +186,9 @@ def test_an_account_without_any_record_is_backed_up_too() -> None:
 def test_the_state_of_the_workflow_is_ids_and_counts(world: World) -> None:
     world.claim()
     units = world.take("plan")["units"]
-    exported = world.take("export", unit=units[0])
-    assert exported == {"unit": 0, "attempt": f"01KAQ4M2C2{1:016d}", "records": WRITTEN}
+    result = world.take("export", unit=units[0])
+    exported = {"unit": 0, "attempt": f"01KAQ4M2C2{1:016d}", "records": WRITTEN}
+    assert result == exported | {"left": None}
     archive = world.take("assemble", exported=[exported])
     assert {type(value) for value in archive.values()} == {int}
     assert set(archive) == {"bytes", "records", "replaced"}
@@ -200,11 +197,11 @@ def test_the_state_of_the_workflow_is_ids_and_counts(world: World) -> None:
 
 def test_two_units_make_the_members_that_one_makes() -> None:
     archives = []
-    for units in ((), HALVES):
+    for cuts in ((), (CUT,)):
         with a_world() as world:
             world.fill(account_items())
             world.claim()
-            result = world.run(*units)
+            result = world.run(*cuts)
             archives.append((unzipped(world.archive()), result["records"]))
     (one, records), (two, records_of_two) = archives
     assert {name: one[name] for name in DATA_MEMBERS} == {name: two[name] for name in DATA_MEMBERS}
@@ -215,12 +212,11 @@ def test_two_units_make_the_members_that_one_makes() -> None:
 
 def test_how_far_each_unit_is_stands_on_the_record(world: World) -> None:
     world.claim()
-    world.take("plan")
-    world.store.begin(ACCOUNT_ID, OWN, units=2, now=world.now)
-    first = world.take("export", unit=unit_event(NumberedUnit(0, HALVES[0])))
+    units = world.planned(CUT)
+    first = world.export(units[0])
     assert ended(world).progress == {0: first["records"]}
     assert ended(world).units_done == {0}
-    second = world.take("export", unit=unit_event(NumberedUnit(1, HALVES[1])))
+    second = world.export(units[1])
     assert ended(world).records_done == first["records"] + second["records"]
     assert ended(world).units_done == {0, 1}
 
@@ -232,10 +228,10 @@ def test_a_late_attempt_at_a_unit_leaves_the_archive_untouched(world: World) -> 
     """Faults 10 and 11: the attempt that the workflow gave up lives on."""
     world.claim()
     units = world.take("plan")["units"]
-    counted = world.take("export", unit=units[0])
+    counted = world.export(units[0])
     before = {key: world.bucket.get(key) for key in world.bucket.stored_keys()}
     world.fill(account_items(note="changed since "))
-    late = world.take("export", unit=units[0])
+    late = world.export(units[0])
     assert late["attempt"] != counted["attempt"]
     assert {key: world.bucket.get(key) for key in before} == before
     archive = world.take("assemble", exported=[counted])
@@ -252,7 +248,7 @@ def test_a_late_attempt_at_a_unit_leaves_the_archive_untouched(world: World) -> 
 def test_assembling_again_after_a_lost_answer_finds_its_own_archive(world: World) -> None:
     """Faults 10 and 18."""
     world.claim()
-    exported = [world.take("export", unit=unit) for unit in world.take("plan")["units"]]
+    exported = world.exported()
     first = world.take("assemble", exported=exported)
     published = world.archive()
     world.now += timedelta(minutes=3)
@@ -347,7 +343,7 @@ def test_an_export_stops_within_a_second_of_losing_the_lock(world: World) -> Non
 
     def on_page(number: int) -> None:
         pages.append(number)
-        world.now += INTERVAL / 4
+        world.now += SECOND / 4
         if number == taken_at:
             world.overtake()
 
@@ -365,7 +361,7 @@ def test_an_export_says_how_far_it_is_once_a_second_and_at_its_end(world: World)
     before = world.calls["UpdateItem"]
 
     def on_page(_: int) -> None:
-        world.now += INTERVAL / 5
+        world.now += SECOND / 5
 
     steps = world.steps_with(lambda account: SlowSource(world.dynamodb, RECORDS, account, on_page))
     world.take("export", steps=steps, unit=WHOLE)
@@ -478,10 +474,9 @@ def test_a_source_that_fails_in_whatever_table_leaves_no_archive_and_the_failure
 
 def test_a_part_that_was_not_exported_is_missed(world: World) -> None:
     world.claim()
-    world.take("plan")
-    world.store.begin(ACCOUNT_ID, OWN, units=2, now=world.now)
-    first = world.take("export", unit=unit_event(NumberedUnit(0, HALVES[0])))
-    with pytest.raises((ForeignEvent, SegmentMissing)):
+    units = world.planned(CUT)
+    first = world.export(units[0])
+    with pytest.raises(UnitsApart):
         world.take("assemble", exported=[first])
     assert not [key for key in world.bucket.stored_keys() if key.startswith("backups/")]
 
@@ -494,7 +489,7 @@ def test_in_whatever_order_late_steps_come_the_first_end_is_the_end(
     world: World, order: tuple[str, ...]
 ) -> None:
     world.claim()
-    exported = [world.take("export", unit=unit) for unit in world.take("plan")["units"]]
+    exported = world.exported()
     archive = world.take("assemble", exported=exported)
     payloads = PAYLOADS | {"assemble": {"exported": exported}, "ready": {"archive": archive}}
     end: dict[str, Any] | None = None

@@ -9,17 +9,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from functions.export_backup.bucket_errors import BucketUnavailable
-from functions.export_backup.event import NumberedUnit, unit_event
-from functions.export_backup.unit import Unit
+from functions.export_backup.event import unit_event, units_between
 from tests.reading import csv_records
 from tests.unit.export_backup.running_backup import ACCOUNT_ID, OWN, World, a_world, account_items
 
 SEGMENTS = 8
 """Objects that a unit writes before its report."""
-UNITS = [
-    unit_event(NumberedUnit(0, Unit(None, "000000000002", first=True, last=False))),
-    unit_event(NumberedUnit(1, Unit("000000000002", None, first=False, last=True))),
-]
+UNITS = [unit_event(unit) for unit in units_between(["000000000002"])]
 
 
 @pytest.fixture
@@ -28,7 +24,6 @@ def world() -> Iterator[World]:
         world.fill(account_items())
         world.claim()
         world.take("plan")
-        world.store.begin(ACCOUNT_ID, OWN, units=len(UNITS), now=world.now)
         yield world
 
 
@@ -49,7 +44,7 @@ def test_a_unit_that_is_taken_again_is_in_the_archive_once(
     with pytest.raises(BucketUnavailable):
         world.take("export", unit=UNITS[0])
     world.bucket.mend()
-    exported = [world.take("export", unit=unit) for unit in UNITS]
+    exported = [world.export(unit) for unit in UNITS]
     archive = world.take("assemble", exported=exported)
     world.take("verify", exported=exported, archive=archive)
     with zipfile.ZipFile(io.BytesIO(world.archive())) as opened:
@@ -59,7 +54,7 @@ def test_a_unit_that_is_taken_again_is_in_the_archive_once(
 
 def test_a_report_whose_first_answer_is_lost_is_kept_by_the_second(world: World) -> None:
     world.bucket.lose_answer("PutObject", after=SEGMENTS, times=1)
-    exported = [world.take("export", unit=unit) for unit in UNITS]
+    exported = [world.export(unit) for unit in UNITS]
     assert world.attempts == len(UNITS)
     archive = world.take("assemble", exported=exported)
     assert world.take("verify", exported=exported, archive=archive)["verified"]
@@ -67,10 +62,10 @@ def test_a_report_whose_first_answer_is_lost_is_kept_by_the_second(world: World)
 
 def test_an_attempts_last_word_whose_answer_is_lost_counts_once(world: World) -> None:
     """The record says that the unit is done; the workflow takes it again all the same."""
-    first = world.take("export", unit=UNITS[0])
-    again = world.take("export", unit=UNITS[0])
+    first = world.export(UNITS[0])
+    again = world.export(UNITS[0])
     assert first["attempt"] != again["attempt"]
-    exported = [again, world.take("export", unit=UNITS[1])]
+    exported = [again, world.export(UNITS[1])]
     backup = world.store.find(ACCOUNT_ID, OWN)
     assert backup is not None
     assert backup.units_done == {0, 1}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from functions.export_backup.archive import SegmentDamaged
 from functions.export_backup.event import ForeignEvent
 from functions.export_backup.outcomes import of_error
 from functions.export_backup.unit_report import UnitReport
@@ -37,6 +38,26 @@ def test_an_execution_that_began_with_the_definition_before_verify_finishes(worl
     assert state(world) is State.READY
 
 
+def test_an_execution_that_began_with_the_definition_before_units_could_go_on_finishes(world: World) -> None:
+    """Its unit says neither of how many it is nor what went before; what it returns is handed on whole."""
+    world.take("plan")
+    unit = {"number": 0, "first_proof": None, "before_proof": None, "first": True, "last": True}
+    exported = [world.take("export", unit=unit)]
+    archive = world.take("assemble", exported=exported)
+    assert world.take("verify", exported=exported, archive=archive)["verified"]
+    world.take("ready", archive=archive)
+    assert state(world) is State.READY
+
+
+def test_an_execution_of_before_a_unit_could_go_on_fails_where_one_has_to(world: World) -> None:
+    world.take("plan")
+    unit = {"number": 0, "first_proof": None, "before_proof": None, "first": True, "last": True}
+    exported = [world.take("export", unit=unit, seconds_left=1)]
+    assert exported[0]["left"]
+    with pytest.raises(SegmentDamaged):
+        world.take("assemble", exported=exported)
+
+
 REPORT_OF_FORMAT_1 = {
     "segments": [
         {"member": "users.csv", "key": "…", "bytes": 0, "compressed": 0, "crc32": 0, "etag": "…"},
@@ -52,7 +73,7 @@ ADDED_TO_A_SEGMENT = {"stored_crc32": 0}
 """Of which the versions before know nothing: they neither write nor read it."""
 
 
-@pytest.mark.parametrize("version", ["this", "before stored_crc32"])
+@pytest.mark.parametrize("version", ["this", "before stored_crc32", "before units could go on"])
 def test_what_one_version_exported_another_assembles(world: World, version: str) -> None:
     """Whoever gives the report another form must be able to read this one: change the test with a reader."""
     exported = world.exported()
@@ -60,10 +81,12 @@ def test_what_one_version_exported_another_assembles(world: World, version: str)
     report = json.loads(world.bucket.get(key))
     segment_of_format_1 = REPORT_OF_FORMAT_1["segments"][0]  # type: ignore[index]
     assert form(report["segments"][0]) == form(segment_of_format_1 | ADDED_TO_A_SEGMENT)
-    if version != "this":
+    if version == "before stored_crc32":
         for segment in report["segments"]:
             del segment["stored_crc32"]
-        world.bucket.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(report).encode())
+    if version == "before units could go on":
+        report = {name: report[name] for name in REPORT_OF_FORMAT_1}
+    world.bucket.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(report).encode())
     assert form(report["counts"]["members"]["users.csv"]) == form(
         REPORT_OF_FORMAT_1["counts"]["members"]["users.csv"]  # type: ignore[index]
     )

@@ -16,6 +16,7 @@ import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 
+from functions.export_backup.limits import Limits
 from shared import leases
 from tests.unit.infra.stack import (
     ROOT,
@@ -206,14 +207,24 @@ def test_the_bucket_is_closed_to_the_public_and_encrypted() -> None:
     assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in {"AES256", "aws:kms"}
 
 
-def test_staging_goes_after_a_day_archives_after_the_retention_and_open_uploads_after_a_day() -> None:
+def test_staging_goes_after_two_days_archives_after_the_retention_and_open_uploads_after_a_day() -> None:
     rules = bucket()["LifecycleConfiguration"]["Rules"]
     assert {rule["Status"] for rule in rules} == {"Enabled"}
     expire = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
-    assert expire == {"staging/": 1, "backups/": {"Ref": "RetentionDays"}}
+    assert expire == {"staging/": 2, "backups/": {"Ref": "RetentionDays"}}
     (abort,) = [rule for rule in rules if "AbortIncompleteMultipartUpload" in rule]
     assert abort["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert "Prefix" not in abort
+
+
+def test_what_units_left_outlives_the_workflow_that_wants_it() -> None:
+    """S3 counts from an object's creation to the midnight after the days that the rule says."""
+    (days,) = [
+        rule["ExpirationInDays"]
+        for rule in bucket()["LifecycleConfiguration"]["Rules"]
+        if rule.get("Prefix") == "staging/"
+    ]
+    assert workflow()["TimeoutSeconds"] <= days * 24 * 60 * 60
 
 
 def test_the_record_promises_as_many_days_as_the_bucket_keeps() -> None:
@@ -474,15 +485,33 @@ def test_api_and_sweeper_start_the_machine_that_the_stack_makes() -> None:
         for role, one in statements()
         if "states:StartExecution" in listed(one["Action"])
     }
-    assert starts == {"RequestBackupRole": api, "SweepBackupsRole": sweeper}
-    executions = [
-        one["Resource"]["Fn::Sub"]
-        for _, one in statements()
+    assert starts == {"RequestBackupRole": api, "SweepBackupsRole": sweeper, "WorkflowRole": api}
+    followed = {
+        role: [arn["Fn::Sub"] for arn in listed(one["Resource"])]
+        for role, one in statements()
         if {"states:StopExecution", "states:DescribeExecution"} & set(listed(one["Action"]))
-    ]
-    assert len(executions) == 2
-    for arn in executions:
-        assert arn == api["Fn::Sub"].replace(":stateMachine:", ":execution:") + ":*"
+    }
+    own = api["Fn::Sub"].replace(":stateMachine:", ":execution:")
+    label = workflow()["States"]["Export many units"]["Label"]
+    assert followed == {
+        "RequestBackupRole": [f"{own}:*"],
+        "SweepBackupsRole": [f"{own}:*"],
+        "WorkflowRole": [f"{own}:*", f"{own}/{label}:*"],
+    }
+
+
+def test_the_end_of_a_units_own_execution_wakes_nobody() -> None:
+    """Its machine is `<machine>/units`, and a pattern without a wildcard is the whole value.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-examine-map-run.html
+    """
+    events = written()["Resources"]["SweepBackupsFunction"]["Properties"]["Events"]
+    pattern = events["WorkflowEnded"]["Properties"]["Pattern"]
+    assert pattern["detail"]["stateMachineArn"] == [{"Ref": "BackupWorkflow"}]
+
+
+def test_as_many_units_at_once_may_be_wanted_as_a_plan_has() -> None:
+    assert written()["Parameters"]["ExportConcurrency"]["MaxValue"] == Limits.most_units
 
 
 def test_the_machine_may_run_the_functions_that_it_runs() -> None:

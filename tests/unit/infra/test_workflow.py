@@ -19,7 +19,7 @@ from functions.export_backup.event import (
     unit_event,
     unit_of,
 )
-from functions.export_backup.unit import Unit
+from functions.export_backup.limits import INLINE_UNITS, Limits
 from functions.notify.event import ended_backup
 from functions.request_backup.workflow import Workflow
 from shared.backup import Person, new_backup
@@ -28,7 +28,8 @@ from shared.moments import from_text
 from tests.unit.infra.stack import ROOT, functions, workflow
 
 ACCOUNT, BACKUP, ATTEMPT = "9789", "01KAQ4M2C0" + "0" * 16, "01KAQ4M2C1" + "0" * 16
-EXPORT_STEPS = ["Plan", "Export", "Assemble", "Verify", "Ready"]
+EXPORT_STEPS = ["Plan", "Export", "Export in a child", "Assemble", "Verify", "Ready"]
+MAPS = ["Export units", "Export many units"]
 MAILS = ["Tell that it is ready", "Tell that it failed"]
 
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
@@ -69,9 +70,8 @@ def tasks() -> dict[str, State]:
 
 
 def nexts(state: State) -> list[str]:
-    return [state[key] for key in ("Next",) if key in state] + [
-        catch["Next"] for catch in state.get("Catch", [])
-    ]
+    branches = [*state.get("Choices", []), *state.get("Catch", [])]
+    return [state[key] for key in ("Next", "Default") if key in state] + [one["Next"] for one in branches]
 
 
 def errors(state: State) -> Iterator[str]:
@@ -98,7 +98,8 @@ def test_every_state_leads_to_one_that_exists_and_is_reached_from_the_start() ->
 def test_every_state_goes_on_or_ends() -> None:
     for name, state in states().items():
         ends = state["Type"] in {"Succeed", "Fail"}
-        assert ends != (("Next" in state) != state.get("End", False)), name
+        goes_on = "Default" if state["Type"] == "Choice" else "Next"
+        assert ends != ((goes_on in state) != state.get("End", False)), name
         assert not (ends and nexts(state)), name
 
 
@@ -117,11 +118,15 @@ def test_states_have_only_fields_that_their_type_knows() -> None:
     known = {
         "Task": common | {"Catch", "Resource", "Parameters", "TimeoutSeconds", "HeartbeatSeconds"},
         "Map": common | {"Catch", "ItemsPath", "ItemSelector", "MaxConcurrencyPath", "ItemProcessor"},
-        "Succeed": {"Type", "Comment"},
+        "Choice": {"Type", "Comment", "Choices", "Default"},
+        "Succeed": {"Type", "Comment", "OutputPath"},
         "Fail": {"Type", "Comment", "Error", "Cause"},
     }
+    distributed = {"Label", "ToleratedFailurePercentage"}
     for name, state in states().items():
-        assert set(state) <= known[state["Type"]], name
+        mode = state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode")
+        more = distributed if mode == "DISTRIBUTED" else set()
+        assert set(state) <= known[state["Type"]] | more, name
 
 
 def test_states_all_stands_alone_and_last() -> None:
@@ -175,7 +180,7 @@ def test_a_task_is_given_up_only_after_its_function_was() -> None:
         assert state["TimeoutSeconds"] > functions()[function]["Timeout"], name
 
 
-@pytest.mark.parametrize("name", ["Plan", "Export units", "Assemble", "Verify", "Ready"])
+@pytest.mark.parametrize("name", ["Plan", *MAPS, "Assemble", "Verify", "Ready"])
 def test_a_step_that_fails_frees_the_account_and_an_overtaken_one_leaves_it_alone(name: str) -> None:
     overtaken, anything_else = states()[name]["Catch"]
     assert overtaken == {"ErrorEquals": ["Superseded"], "Next": "Overtaken"}
@@ -314,13 +319,89 @@ def test_a_mail_whose_sender_died_is_tried_once_its_claim_has_ended(name: str) -
     assert waits(rule)[0] > MAIL_CLAIM.total_seconds()
 
 
+# --- units ---
+
+
+def test_many_units_are_exported_as_few_are_each_in_an_execution_of_its_own() -> None:
+    """The language has no name for a machine that two Maps share: the copies differ in their names alone."""
+    few, many = (dict(states()[name]) for name in MAPS)
+    processors = [state.pop("ItemProcessor") for state in (few, many)]
+    configs = [processor.pop("ProcessorConfig") for processor in processors]
+    assert configs == [{"Mode": "INLINE"}, {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}]
+    in_a_child = json.dumps(processors[1]).replace(" in a child", "")
+    assert json.loads(in_a_child) == processors[0]
+    assert (many.pop("Label"), many.pop("ToleratedFailurePercentage")) == ("units", 0)
+    assert {state.pop("Comment") for state in (few, many)}
+    assert few == many
+
+
+def test_as_many_units_are_inline_as_run_at_once_there() -> None:
+    assert f"At most {INLINE_UNITS} units" in states()["Export units"]["Comment"]
+    choice = states()["How many units?"]
+    assert choice["Choices"] == [
+        {"Variable": "$.plan.many", "BooleanEquals": True, "Next": "Export many units"}
+    ]
+    assert choice["Default"] == "Export units"
+
+
+def test_what_is_left_of_a_unit_goes_round_until_nothing_is() -> None:
+    result = {"unit": 0, "attempt": ATTEMPT, "records": 7, "left": unit_event(WHOLE.left("2#1", ATTEMPT, 7))}
+    go = selected(states()["Export"]["ResultSelector"], {"Payload": result})
+    assert go == {"unit": result["left"], "exported": {"unit": 0, "attempt": ATTEMPT, "records": 7}}
+    assert states()["Export"]["ResultPath"] == "$.go"
+    assert states()["Export"]["Parameters"]["Payload"]["unit.$"] == "$.go.unit"
+    choice = states()["Done?"]
+    assert choice["Choices"] == [{"Variable": "$.go.unit", "IsNull": False, "Next": "Export"}]
+    assert choice["Default"] == "Exported"
+    assert states()["Exported"] == {"Type": "Succeed", "OutputPath": "$.go.exported"}
+
+
+def selected(selector: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """What a ResultSelector makes of a result."""
+    found: dict[str, Any] = {}
+    for name, value in selector.items():
+        if isinstance(value, dict):
+            found[name] = selected(value, result)
+            continue
+        at: Any = result
+        for part in value.removeprefix("$.").split("."):
+            at = at[part]
+        found[name.removesuffix(".$")] = at
+    return found
+
+
+MOST_EVENTS = 25_000
+"""Of an execution's history: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+
+
+def test_the_history_holds_all_goes_that_its_units_may_have_and_many_retries_besides() -> None:
+    """Of a Task: entered, scheduled, started, succeeded, exited; of a Choice and a Succeed: entered, exited.
+    A try that fails: scheduled, started, failed. An iteration: started, succeeded."""
+    a_go, an_iteration, a_retry = 5 + 2, 2 + 2, 3
+    besides_units = 100  # the other steps, a retry or two of each
+    retries = sum(rule["MaxAttempts"] for rule in states()["Export"]["Retry"])
+    inline = besides_units + INLINE_UNITS * (an_iteration + Limits.most_goes * a_go)
+    assert inline + INLINE_UNITS * retries * a_retry < MOST_EVENTS
+    in_a_child = besides_units + Limits.most_goes * (a_go + retries * a_retry)
+    assert in_a_child < MOST_EVENTS
+
+
+def test_a_unit_has_all_its_goes_before_the_machine_is_out_of_time() -> None:
+    """So that the failure names what went wrong, and not only that it took too long."""
+    function = functions()["ExportBackupFunction"]
+    a_go = function["Timeout"] - Limits.reserve_seconds
+    assert Limits.most_goes * a_go < workflow()["TimeoutSeconds"]
+    assert 0 < Limits.reserve_seconds < function["Timeout"]
+
+
 # --- what travels ---
 
+WHOLE = NumberedUnit(0, 1, None, None)
 STATE_OF_A_RUN: dict[str, Any] = {
     "account_id": ACCOUNT,
     "backup_id": BACKUP,
-    "plan": {"units": [unit_event(NumberedUnit(0, Unit()))], "concurrency": 8},
-    "unit": unit_event(NumberedUnit(0, Unit())),
+    "plan": {"units": [unit_event(WHOLE)], "concurrency": 8, "many": False},
+    "go": {"unit": unit_event(WHOLE)},
     "exported": [{"unit": 0, "attempt": ATTEMPT, "records": 7}],
     "archive": {"bytes": 1000, "records": 7, "replaced": 1},
     "error": {"Error": "States.Timeout", "Cause": "…"},
@@ -346,6 +427,7 @@ def filled(payload: dict[str, Any]) -> dict[str, Any]:
     [
         ("Plan", "plan"),
         ("Export", "export"),
+        ("Export in a child", "export"),
         ("Assemble", "assemble"),
         ("Verify", "verify"),
         ("Ready", "ready"),
@@ -366,7 +448,7 @@ def test_a_step_is_sent_what_the_function_takes(name: str, step: str) -> None:
     assert set(taken.payload) == wanted[step]
     match step:
         case "export":
-            assert unit_of(taken) == NumberedUnit(0, Unit())
+            assert unit_of(taken) == WHOLE
         case "assemble":
             assert exported_of(taken) == [Exported(0, ATTEMPT, 7)]
         case "verify":
@@ -383,18 +465,22 @@ def test_notify_is_sent_two_ids_and_nothing_else(name: str) -> None:
     assert ended_backup(filled(tasks()[name]["Parameters"]["Payload"])) == (ACCOUNT, BACKUP)
 
 
-def test_each_unit_is_handed_over_with_the_ids() -> None:
-    selector = states()["Export units"]["ItemSelector"]
-    assert set(selector) == {"account_id.$", "backup_id.$", "unit.$"}
-    assert selector["unit.$"] == "$$.Map.Item.Value"
-    assert states()["Export units"]["ItemsPath"] == "$.plan.units"
-    assert states()["Export units"]["MaxConcurrencyPath"] == "$.plan.concurrency"
+@pytest.mark.parametrize("name", MAPS)
+def test_each_unit_is_handed_over_with_the_ids(name: str) -> None:
+    state = states()[name]
+    assert state["ItemSelector"] == {
+        "account_id.$": "$.account_id",
+        "backup_id.$": "$.backup_id",
+        "go": {"unit.$": "$$.Map.Item.Value"},
+    }
+    assert state["ItemsPath"] == "$.plan.units"
+    assert state["MaxConcurrencyPath"] == "$.plan.concurrency"
 
 
 def test_what_steps_return_stands_where_the_next_ones_look() -> None:
     assert states()["Plan"]["ResultPath"] == "$.plan"
-    assert states()["Export"]["OutputPath"] == "$.Payload"
-    assert states()["Export units"]["ResultPath"] == "$.exported"
+    for name in MAPS:
+        assert states()[name]["ResultPath"] == "$.exported"
     assert states()["Assemble"]["ResultPath"] == "$.archive"
     for name in ("Plan", "Assemble"):
         for field, path in states()[name]["ResultSelector"].items():

@@ -26,7 +26,9 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 
 from functions.export_backup.event import Step
+from functions.export_backup.limits import Limits
 from functions.export_backup.outcomes import of_error
+from functions.export_backup.probes import Page
 from functions.export_backup.source import SourceRefused
 from functions.export_backup.steps import Steps
 from functions.notify.notice import MailDelayed, Notice
@@ -150,6 +152,8 @@ class Source(AccountInMemory):
         yield from super().pages(table, first, before)
 
 
+_SMALL: Any = SimpleNamespace(pages=lambda starts: [Page([], more=False) for _ in starts])
+"""The source as the plan looks at it."""
 _ITEMS = account_items(proofs=1)
 RECORDS = 3 + 4
 """What of `_ITEMS` is in an archive."""
@@ -189,12 +193,14 @@ class Service:
         self.steps = Steps(
             self.store,
             lambda _: self.source,  # type: ignore[arg-type, return-value]
+            lambda _: _SMALL,
             aws.s3,
             BUCKET,
             clock=self.clock,
             make_attempt_id=lambda: f"01KAQ4M2C2{next(_numbers):016d}",
             retention=RETENTION,
             concurrency=1,
+            limits=Limits(),
             logger=logger,
         )
         self.notice = Notice(

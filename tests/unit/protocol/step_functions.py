@@ -156,39 +156,40 @@ class StepFunctions:
             case "Fail":
                 self.end(execution, "FAILED", state["Error"])
                 return None
+            case "Choice":
+                execution.at = _chosen(state, execution.data)
+                return self.next_task(execution)
             case "Map":
-                (inner,) = state["ItemProcessor"]["States"].values()
-                data, units = dict(execution.data), _at(execution.data, state["ItemsPath"])
-                selected = [
-                    {
-                        key: unit if path.startswith("$$") else _at(data, path)
-                        for key, path in state["ItemSelector"].items()
-                    }
-                    for unit in units
-                ]
-                calls = [self._call(inner, _plain(one)) for one in selected]
-                return lambda: [call() for call in calls]
+                units = _at(execution.data, state["ItemsPath"])
+                items = [_filled(state["ItemSelector"], execution.data, unit) for unit in units]
+                return lambda: [self._iteration(state["ItemProcessor"], item) for item in items]
             case "Task":
                 execution.last_task = execution.at
                 return self._call(state, dict(execution.data))
         raise AssertionError(state)
 
+    def _iteration(self, machine: Data, data: Data) -> Any:
+        """One unit: its goes, in one process; what its last state hands on."""
+        at = machine["StartAt"]
+        while (state := machine["States"][at])["Type"] != "Succeed":
+            if state["Type"] == "Choice":
+                at = _chosen(state, data)
+                continue
+            result = {"Payload": self._call(state, data)()}
+            data[state["ResultPath"].removeprefix("$.")] = _filled(state["ResultSelector"], result)
+            at = state["Next"]
+        return _at(data, state["OutputPath"])
+
     def _call(self, state: Data, data: Data) -> Callable[[], Any]:
         function = state["Parameters"]["FunctionName"]
-        payload = {
-            key.removesuffix(".$"): _at(data, value) if key.endswith(".$") else value
-            for key, value in state["Parameters"]["Payload"].items()
-        }
+        payload = _filled(state["Parameters"]["Payload"], data)
         return lambda: self._invoke(function, json.loads(json.dumps(payload)))
 
     def took(self, execution: Execution, result: Any) -> None:
         """The task has answered."""
         state = self._states[execution.at]
         if "ResultSelector" in state:
-            result = {
-                key.removesuffix(".$"): _at({"Payload": result}, path)
-                for key, path in state["ResultSelector"].items()
-            }
+            result = _filled(state["ResultSelector"], {"Payload": result})
         if state.get("ResultPath"):
             execution.data[state["ResultPath"].removeprefix("$.")] = result
         self._go_on(execution, state["Next"])
@@ -196,7 +197,8 @@ class StepFunctions:
     def failed(self, execution: Execution, name: str) -> None:
         """The task has failed: again later, or on to where such failures go."""
         state = self._states[execution.at]
-        task = next(iter(state["ItemProcessor"]["States"].values())) if state["Type"] == "Map" else state
+        inner = state.get("ItemProcessor")
+        task = inner["States"][inner["StartAt"]] if inner else state
         for number, rule in enumerate(task.get("Retry", [])):
             if name in rule["ErrorEquals"]:
                 tried = execution.tries[f"{execution.at} {number}"]
@@ -233,5 +235,23 @@ def _at(data: Any, path: str) -> Any:
     return data
 
 
-def _plain(selected: Data) -> Data:
-    return {key.removesuffix(".$"): value for key, value in selected.items()}
+def _filled(template: Data, data: Data, item: Any = None) -> Data:
+    """The template with what its paths lead to; `$$` is the Map's item."""
+    filled: Data = {}
+    for key, value in template.items():
+        if isinstance(value, dict):
+            filled[key] = _filled(value, data, item)
+        elif key.endswith(".$"):
+            filled[key.removesuffix(".$")] = item if value.startswith("$$") else _at(data, value)
+        else:
+            filled[key] = value
+    return filled
+
+
+def _chosen(state: Data, data: Data) -> str:
+    """Where a Choice leads to."""
+    for rule in state["Choices"]:
+        found = _at(data, rule["Variable"])
+        if (found is None) == rule["IsNull"] if "IsNull" in rule else found is rule["BooleanEquals"]:
+            return str(rule["Next"])
+    return str(state["Default"])

@@ -25,6 +25,7 @@ from tests.unit.request_backup.sweep_world import (
 from tests.unit.shared.backups_table import TABLE, next_account_id
 
 ENDS = ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+CHILD = "b2ad4e0f-3b9a-4f9c-8f0e-4d2f6a8f3a11"
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:backup"
 
 
@@ -120,6 +121,8 @@ def foreign_events() -> dict[str, Any]:
         "another word of EventBridge": {**schedule_event(), "detail-type": "Something Else"},
         "no detail": {**event(), "detail": None},
         "another machine": event(stateMachineArn=MACHINE + "-of-somebody-else"),
+        "a unit's own execution": event(stateMachineArn=f"{MACHINE}/units", name=CHILD),
+        "one that says it is of this machine": event(name=CHILD),
         "another source": {**event(), "source": "com.example"},
         "a beginning": event("RUNNING"),
         "an unknown status": event("CANCELLED"),
