@@ -17,6 +17,8 @@ class PaperBucket:
         self.meta = SimpleNamespace(config=SimpleNamespace(max_pool_connections=connections))
         self.parts: dict[int, int] = {}
         self.completed: list[int] = []
+        self.pause_seconds = 0.001
+        """For which each part is on its way."""
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
@@ -48,7 +50,7 @@ class PaperBucket:
         with self._lock:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
-        threading.Event().wait(0.001)
+        threading.Event().wait(self.pause_seconds)
         with self._lock:
             self._at_once -= 1
             self.parts[number] = size
