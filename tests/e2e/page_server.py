@@ -54,32 +54,25 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-@contextmanager
-def serving(
-    local_aws: str,
-    source_table: str,
-    comments: int,
-    *,
-    text: Callable[[int], str] = comment_text,
-    before: Callable[[dict[str, Any]], object] = lambda _call: None,
-) -> Iterator[str]:
-    """The address of a DynamoDB whose source table has one proof with so many comments, in any account.
+Call = dict[str, Any]
+"""A request, as DynamoDB's protocol has it."""
+Answer = tuple[int, bytes]
 
-    `before` is told each call, as DynamoDB's protocol has it, before it is answered or sent on.
-    """
+
+@contextmanager
+def in_front_of(local_aws: str, answer: Callable[[str, Call], Answer | None]) -> Iterator[str]:
+    """The address of a DynamoDB that answers so, told operation and call, or as the local AWS does."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            call = json.loads(body)
-            before(call)
-            if self.headers["X-Amz-Target"].endswith(".Query") and call["TableName"] == source_table:
-                self._answer(200, json.dumps(page(call, comments, text)).encode())
-                return
-            answer = requests.post(local_aws, data=body, headers=dict(self.headers), timeout=60)
-            self._answer(answer.status_code, answer.content)
+            found = answer(self.headers["X-Amz-Target"].rpartition(".")[2], json.loads(body))
+            if found is None:
+                there = requests.post(local_aws, data=body, headers=dict(self.headers), timeout=60)
+                found = there.status_code, there.content
+            self._answer(*found)
 
         def _answer(self, status: int, body: bytes) -> None:
             self.send_response(status)
@@ -102,7 +95,31 @@ def serving(
         thread.join()
 
 
-def page(call: dict[str, Any], comments: int, text: Callable[[int], str]) -> dict[str, Any]:
+@contextmanager
+def serving(
+    local_aws: str,
+    source_table: str,
+    comments: int,
+    *,
+    text: Callable[[int], str] = comment_text,
+    before: Callable[[Call], object] = lambda _call: None,
+) -> Iterator[str]:
+    """The address of a DynamoDB whose source table has one proof with so many comments, in any account.
+
+    `before` is told each call before it is answered or sent on.
+    """
+
+    def answer(operation: str, call: Call) -> Answer | None:
+        before(call)
+        if operation == "Query" and call["TableName"] == source_table:
+            return 200, json.dumps(page(call, comments, text)).encode()
+        return None
+
+    with in_front_of(local_aws, answer) as address:
+        yield address
+
+
+def page(call: Call, comments: int, text: Callable[[int], str]) -> dict[str, Any]:
     table = call["ExpressionAttributeValues"][":pk"]["S"].rpartition("#")[2]
     if table == "FILES":
         return {"Items": [file_item()], "Count": 1}

@@ -46,18 +46,15 @@ def export_held_up(
             reached.set()
             go_on.wait(PATIENCE_SECONDS)
 
-    functions, name = world.client("lambda"), world.resource("ExportBackupFunction")
-    settings = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     table = world.outputs["SourceTable"]
-    with serving(world.aws.endpoint, table, COMMENTS, text=noise, before=before) as dynamodb:
-        functions.update_function_configuration(
-            FunctionName=name, Environment={"Variables": settings | {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb}}
-        )
+    with (
+        serving(world.aws.endpoint, table, COMMENTS, text=noise, before=before) as dynamodb,
+        world.exporting_with({"AWS_ENDPOINT_URL_DYNAMODB": dynamodb}),
+    ):
         try:
             yield
         finally:
             go_on.set()
-            functions.update_function_configuration(FunctionName=name, Environment={"Variables": settings})
 
 
 def left_in_the_bucket(world: World, backup_id: str, object_key: str) -> list[str]:

@@ -81,10 +81,9 @@ class Machine:
             name=name, definition=json.dumps(definition), roleArn=role
         )["stateMachineArn"]
 
-    def start(self, name: str = "one") -> str:
-        return str(
-            self.client.start_execution(stateMachineArn=self.arn, name=name, input="{}")["executionArn"]
-        )
+    def start(self, name: str = "one", given: str = "{}") -> str:
+        started = self.client.start_execution(stateMachineArn=self.arn, name=name, input=given)
+        return str(started["executionArn"])
 
     def end_of(self, execution: str) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:
@@ -161,6 +160,29 @@ def test_an_error_of_a_function_has_one_name_whatever_its_class_and_the_machines
         Parameters={"FunctionName": function, "Payload": {"step": "no such step"}},
     )
     assert machine.end_of(machine.start())["error"] == "Runtime.HandlerError"
+
+
+@pytest.mark.parametrize("mode", ["INLINE", "DISTRIBUTED"])
+def test_a_concurrency_that_a_path_leads_to_is_not_kept_to(
+    world: World, name: str, role: str, mode: str
+) -> None:
+    """On AWS two waits of two seconds, one at once, take four; tests that must not start a function for each
+    of many units at once have Lambda throttle it (test_units.py).
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/state-map.html
+    """
+    wait = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 2, "End": True}}}
+    machine = Machine(
+        world,
+        name,
+        role,
+        Type="Map",
+        ItemsPath="$.items",
+        MaxConcurrencyPath="$.at_once",
+        ItemProcessor={"ProcessorConfig": {"Mode": mode, "ExecutionType": "STANDARD"}, **wait},
+    )
+    ended = machine.end_of(machine.start(given=json.dumps({"items": [1, 2], "at_once": 1})))
+    assert (ended["stopDate"] - ended["startDate"]).total_seconds() < 3.9
 
 
 # --- S3 ---

@@ -36,36 +36,11 @@ def functions_reading(
     world: World, before: Callable[[dict[str, Any]], object], **configuration: Any
 ) -> Iterator[None]:
     """The export function reads an account of so many comments; `before` is told each of its calls."""
-    functions, name = world.client("lambda"), world.resource("ExportBackupFunction")
-    original = functions.get_function_configuration(FunctionName=name)
-    settings = original["Environment"]["Variables"]
-    with serving(world.aws.endpoint, world.outputs["SourceTable"], COMMENTS, before=before) as dynamodb:
-        functions.update_function_configuration(
-            FunctionName=name,
-            Environment={"Variables": settings | {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb}},
-            **configuration,
-        )
-        try:
-            yield
-        finally:
-            functions.update_function_configuration(
-                FunctionName=name,
-                Environment={"Variables": settings},
-                **{setting: original[setting] for setting in configuration},
-            )
-
-
-@pytest.fixture
-def deaths_are_named(world: World) -> Iterator[None]:
-    """The workflow takes what this local AWS calls a killed function (ministack 1.5.33, `worker.invoke`:
-    Runtime.HandlerError, as it calls everything a function raises) for what AWS calls it."""
-    machines, arn = world.client("stepfunctions"), world.outputs["StateMachineArn"]
-    definition = machines.describe_state_machine(stateMachineArn=arn)["definition"]
-    named = definition.replace('"Runtime.ExitError"', '"Runtime.ExitError", "Runtime.HandlerError"')
-    assert named != definition
-    machines.update_state_machine(stateMachineArn=arn, definition=named)
-    yield
-    machines.update_state_machine(stateMachineArn=arn, definition=definition)
+    with (
+        serving(world.aws.endpoint, world.outputs["SourceTable"], COMMENTS, before=before) as dynamodb,
+        world.exporting_with({"AWS_ENDPOINT_URL_DYNAMODB": dynamodb}, **configuration),
+    ):
+        yield
 
 
 def kill_export(world: World) -> int:

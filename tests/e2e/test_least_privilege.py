@@ -312,6 +312,8 @@ SIMULATED: dict[Statement, tuple[str, str]] = {
     # The local AWS answers 404 for an object that is not there to whoever asks.
     ("DownloadRole", "TellMissingFromForbidden"): ("s3:ListBucket", "ArchiveBucket"),
     ("WorkflowRole", "RunSteps"): ("lambda:InvokeFunction", "ExportBackupFunction"),
+    ("WorkflowRole", "StartUnits"): ("states:StartExecution", "BackupWorkflow"),
+    ("WorkflowRole", "FollowUnits"): ("states:StopExecution", "BackupWorkflow/units"),
     ("WorkflowRole", "DeliverLogs"): ("logs:CreateLogDelivery", "*"),
 }
 
@@ -357,6 +359,12 @@ def test_what_is_not_enforced_here_is_allowed_by_the_statement_alone(
 def arn_of(world: World, resource: str) -> str:
     if resource == "*":
         return "*"
+    if resource.startswith("BackupWorkflow"):
+        machine = world.outputs["StateMachineArn"]
+        if resource == "BackupWorkflow":
+            return machine
+        # An execution of the Map's, which is named after it.
+        return machine.replace(":stateMachine:", ":execution:") + "/units:one"
     physical = world.resource(resource)
     if resource.endswith("Function"):
         function = world.client("lambda").get_function_configuration(FunctionName=physical)

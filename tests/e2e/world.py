@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -148,6 +149,24 @@ class World:
             ).encode(),
         )
         return {"FunctionError": answer.get("FunctionError"), "Payload": json.loads(answer["Payload"].read())}
+
+    @contextmanager
+    def exporting_with(self, variables: Mapping[str, str], **configuration: Any) -> Iterator[None]:
+        """In the block the export function has these variables besides its own, and this configuration."""
+        functions, name = self.client("lambda"), self.resource("ExportBackupFunction")
+        original = functions.get_function_configuration(FunctionName=name)
+        own = original["Environment"]["Variables"]
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": own | dict(variables)}, **configuration
+        )
+        try:
+            yield
+        finally:
+            functions.update_function_configuration(
+                FunctionName=name,
+                Environment={"Variables": own},
+                **{setting: original[setting] for setting in configuration},
+            )
 
     def pending(self, account: seed.Account) -> Backup:
         """A pending backup without a workflow, for steps that are to be taken by hand."""
