@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 from functions.export_backup.bucket_errors import BucketUnavailable
 from functions.export_backup.catalogue import Table
 from functions.export_backup.event import unit_event, units_between
-from functions.export_backup.source import Record, SourceUnavailable
+from functions.export_backup.page import Page
+from functions.export_backup.source import SourceUnavailable
 from shared.backup import State
 from tests.reading import csv_records
 from tests.unit.export_backup.account_in_memory import AccountInMemory
@@ -131,7 +132,7 @@ class Refusing(AccountInMemory):
 
     def pages(
         self, table: Table, first: str | None = None, before: str | None = None
-    ) -> Iterator[list[Record]]:
+    ) -> Iterator[Page]:
         for page in super().pages(table, first, before):
             self.refuses_after -= 1
             if self.refuses_after < 0:
