@@ -1,16 +1,19 @@
-"""As much of S3 as an exporter needs: takes objects, checks what it got, gives them back. All in memory."""
+"""As much of S3 as an exporter needs: takes objects, checks what it got, gives them back."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import mmap
+import os
 import re
 import threading
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from itertools import count
+from typing import BinaryIO
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -19,6 +22,8 @@ from isal import isal_zlib
 from bench.http_server import Answer, Request
 
 LEAST_PART = 5 * 1024**2
+_CRC32 = "x-amz-checksum-crc32"
+_SUM_HEADERS = ("x-amz-checksum-algorithm", "x-amz-checksum-type")
 _KEPT_HEADERS = re.compile(r"content-(type|disposition|encoding)|x-amz-meta-.*")
 
 
@@ -56,10 +61,29 @@ class _Upload:
     parts: dict[int, Stored] = field(default_factory=dict)
 
 
-class Sink:
-    """Objects by `bucket/key`; any bucket is there."""
+class OnDisk:
+    """Keeps bytes in a file, of `most` bytes at most, which takes no more room than is written to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        file.truncate(most)
+        self._file = file
+        self._view = memoryview(mmap.mmap(file.fileno(), most, access=mmap.ACCESS_READ))
+        self._end = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, content: bytearray) -> memoryview:
+        with self._lock:
+            start, self._end = self._end, self._end + len(content)
+        written = os.pwrite(self._file.fileno(), content, start)
+        assert written == len(content)
+        return self._view[start : start + written]
+
+
+class Sink:
+    """Objects by `bucket/key`; any bucket is there. `keep` puts their bytes somewhere: memory, or OnDisk."""
+
+    def __init__(self, keep: Callable[[bytearray], memoryview] = memoryview) -> None:
+        self._keep = keep
         self.objects: dict[str, Stored] = {}
         self._uploads: dict[str, _Upload] = {}
         self._numbers = count(1)
@@ -92,7 +116,9 @@ class Sink:
             case "POST" if "uploads" in query:
                 upload_id = f"upload-{next(self._numbers)}"
                 self._uploads[upload_id] = _Upload(key, _kept(request.headers))
-                return _xml(_element("InitiateMultipartUploadResult", _element("UploadId", upload_id)))
+                declared = {name: request.headers[name] for name in _SUM_HEADERS if name in request.headers}
+                body = _element("InitiateMultipartUploadResult", _element("UploadId", upload_id))
+                return _xml(body, headers=declared)
             case "POST" if "uploadId" in query:
                 return self._complete(request)
             case "POST" if "delete" in query:
@@ -120,7 +146,7 @@ class Sink:
             sums |= trailer
             if len(body) != int(request.headers["x-amz-decoded-content-length"]):
                 raise Refused(400, "IncompleteBody")
-        return self._stored((memoryview(body),), len(body), _check(sums, body), headers)
+        return self._stored((self._keep(body),), len(body), _check(sums, body), headers)
 
     def _stored(
         self, pieces: tuple[memoryview, ...], size: int, crc32: int, headers: Mapping[str, str]
@@ -145,9 +171,11 @@ class Sink:
             pieces = source.range(start, end)
             part = self._stored(pieces, end - start, _crc32(pieces), {})
         upload.parts[number] = part
+        crc32 = _base64_of(part.crc32)
         if copy_source is None:
-            return Answer(headers={"etag": part.etag})
-        return _xml(_element("CopyPartResult", _element("ETag", escape(part.etag))))
+            return Answer(headers={"etag": part.etag, _CRC32: crc32})
+        told = _element("ETag", escape(part.etag)), _element("ChecksumCRC32", crc32)
+        return _xml(_element("CopyPartResult", *told))
 
     def _complete(self, request: Request) -> Answer:
         upload = self._upload(request.query)
@@ -159,6 +187,8 @@ class Sink:
             part = upload.parts.get(numbers[-1])
             if part is None or part.etag.strip('"') != said["ETag"].strip('"'):
                 raise Refused(400, "InvalidPart")
+            if said.get("ChecksumCRC32") not in (None, _base64_of(part.crc32)):
+                raise Refused(400, "InvalidPart")
             parts.append(part)
         if not parts or numbers != sorted(set(numbers)):
             raise Refused(400, "InvalidPartOrder")
@@ -167,7 +197,7 @@ class Sink:
         crc32 = 0
         for part in parts:
             crc32 = isal_zlib.crc32_combine(crc32, part.crc32, part.size)
-        if request.headers.get("x-amz-checksum-crc32", _base64_of(crc32)) != _base64_of(crc32):
+        if request.headers.get(_CRC32, _base64_of(crc32)) != _base64_of(crc32):
             raise Refused(400, "BadDigest")
         pieces = tuple(piece for part in parts for piece in part.pieces)
         stored = self._stored(pieces, sum(part.size for part in parts), crc32, upload.headers)
@@ -196,7 +226,7 @@ class Sink:
         headers = {"etag": stored.etag, "last-modified": formatdate(usegmt=True), **stored.headers}
         if "range" not in request.headers:
             if request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
-                headers["x-amz-checksum-crc32"] = _base64_of(stored.crc32)
+                headers[_CRC32] = _base64_of(stored.crc32)
                 headers["x-amz-checksum-type"] = "FULL_OBJECT"
             return Answer(200, stored.pieces, headers, stored.size)
         start, end = _bounds(request.headers["range"], stored.size)
@@ -220,8 +250,8 @@ def _element(name: str, *content: object) -> str:
     return f"<{name}>{''.join(map(str, content))}</{name}>"
 
 
-def _xml(body: str, status: int = 200) -> Answer:
-    return Answer(status, (body.encode(),), {"content-type": "application/xml"})
+def _xml(body: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, (body.encode(),), {"content-type": "application/xml", **(headers or {})})
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
@@ -266,7 +296,7 @@ def _unchunked(body: bytearray) -> tuple[bytearray, dict[str, str]]:
 def _check(headers: Mapping[str, str], content: bytearray) -> int:
     """Compares the content with every sum that came with it; returns its CRC-32."""
     crc32 = isal_zlib.crc32(content)
-    if headers.get("x-amz-checksum-crc32", _base64_of(crc32)) != _base64_of(crc32):
+    if headers.get(_CRC32, _base64_of(crc32)) != _base64_of(crc32):
         raise Refused(400, "BadDigest")
     if "content-md5" in headers:
         md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()

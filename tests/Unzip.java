@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Enumeration;
+import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import java.util.zip.ZipInputStream;
@@ -17,6 +18,7 @@ public final class Unzip {
             case "file" -> readFile(arguments[1], target);
             case "stream" -> readStream(arguments[1], target);
             case "check" -> check(arguments[1]);
+            case "check-file" -> checkFile(arguments[1]);
             case "list" -> list(arguments[1]);
             default -> throw new IllegalArgumentException(arguments[0]);
         }
@@ -51,6 +53,27 @@ public final class Unzip {
             while (zip.getNextEntry() != null) {
                 while (zip.read(buffer) >= 0) {
                     // reading to the end is what compares sizes and CRC-32
+                }
+            }
+        }
+    }
+
+    /** ZipFile compares nothing by itself. */
+    private static void checkFile(String archive) throws IOException {
+        try (ZipFile zip = new ZipFile(archive)) {
+            Enumeration<? extends ZipEntry> entries = zip.entries();
+            while (entries.hasMoreElements()) {
+                ZipEntry entry = entries.nextElement();
+                CRC32 crc32 = new CRC32();
+                long size = 0;
+                byte[] buffer = new byte[1 << 20];
+                try (InputStream content = zip.getInputStream(entry)) {
+                    for (int count; (count = content.read(buffer)) >= 0; size += count) {
+                        crc32.update(buffer, 0, count);
+                    }
+                }
+                if (size != entry.getSize() || crc32.getValue() != entry.getCrc()) {
+                    throw new IOException("size or CRC-32 of " + entry.getName() + " are others");
                 }
             }
         }

@@ -1,7 +1,13 @@
 """How the archive is cut into the parts of a multipart upload, so that few bytes come back from S3.
 
-What S3 allows: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html, and UploadPartCopy takes a
-range only of a source larger than 5 MiB.
+What S3 allows: parts of 5 MiB (but for the last) to 5 GiB, at most 10 000 of them, and an object of 48.8 TiB,
+which is 10 000 x 5 GiB; until the end of 2025 it was 5 TiB. UploadPartCopy takes a range only of a source
+larger than 5 MiB. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+
+What follows for an archive: a copied segment takes a part for each 5 GiB begun, so 10 000 segments of 5 GiB
+are S3's 48.8 TiB. Small ones can be glued to parts of 40 MiB and more, so up to 10 000 x 40 MiB = 390 GiB fit
+whatever the segments are like. In between their number counts: a unit that takes all the time of a Lambda
+function leaves five of together some 8 GiB, and 2 000 times that is 16 TiB.
 """
 
 from __future__ import annotations
@@ -28,7 +34,7 @@ _SIZES = (
 
 
 class ArchiveNotDivisible(Exception):
-    """The archive does not fit into 10 000 parts: more than 390 GiB, of segments too small to be copied.
+    """The archive does not fit into 10 000 parts: it has more than 390 GiB, in too many segments.
 
     Nobody retries it: the units have to be made larger.
     """

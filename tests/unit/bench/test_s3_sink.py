@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from bench import pages
 from bench.http_server import Answer, Request
-from bench.s3_sink import LEAST_PART, Sink
+from bench.s3_sink import LEAST_PART, OnDisk, Sink
 from tests.unit.bench.bench_server import bench_server
 
 PART = bytes(range(256)) * (LEAST_PART // 256)
@@ -78,6 +79,53 @@ def test_parts_sent_and_copied_are_one_object(s3: Any) -> None:
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
     assert content(s3, "whole") == PART + PART[1:] + b"tail"
     assert content(s3, "whole", Range=f"bytes={LEAST_PART - 1}-{LEAST_PART}") == PART[-1:] + PART[1:2]
+
+
+def in_base64(content: bytes) -> str:
+    return base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()
+
+
+def test_the_sums_of_parts_and_of_the_whole_are_told_and_compared(s3: Any) -> None:
+    s3.put_object(Bucket="b", Key="source", Body=PART + b"tail")
+    place = {"Bucket": "b", "Key": "summed"}
+    begun = s3.create_multipart_upload(**place, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    assert (begun["ChecksumAlgorithm"], begun["ChecksumType"]) == ("CRC32", "FULL_OBJECT")
+    upload = place | {"UploadId": begun["UploadId"]}
+    source = {"CopySource": {"Bucket": "b", "Key": "source"}, "CopySourceRange": f"bytes=1-{LEAST_PART + 3}"}
+    copied = s3.upload_part_copy(**upload, PartNumber=1, **source)["CopyPartResult"]
+    sent = s3.upload_part(**upload, PartNumber=2, Body=b"end")
+    whole = PART[1:] + b"tail" + b"end"
+    assert (copied["ChecksumCRC32"], sent["ChecksumCRC32"]) == (in_base64(whole[:-3]), in_base64(b"end"))
+    parts = [
+        {"PartNumber": number, "ETag": part["ETag"], "ChecksumCRC32": part["ChecksumCRC32"]}
+        for number, part in enumerate((copied, sent), 1)
+    ]
+
+    def complete(parts: list[Any], crc32: str) -> None:
+        s3.complete_multipart_upload(
+            **upload, MultipartUpload={"Parts": parts}, ChecksumType="FULL_OBJECT", ChecksumCRC32=crc32
+        )
+
+    with pytest.raises(ClientError) as error:
+        complete([parts[0], parts[1] | {"ChecksumCRC32": in_base64(b"END")}], in_base64(whole))
+    assert code_of(error) == "InvalidPart"
+    with pytest.raises(ClientError) as error:
+        complete(parts, in_base64(whole[:-1]))
+    assert code_of(error) == "BadDigest"
+    complete(parts, in_base64(whole))
+    found = s3.head_object(**place, ChecksumMode="ENABLED")
+    assert (found["ChecksumType"], found["ChecksumCRC32"]) == ("FULL_OBJECT", in_base64(whole))
+
+
+def test_a_sink_on_disk_gives_back_what_it_was_sent(tmp_path: Path) -> None:
+    with (tmp_path / "kept").open("w+b") as file:
+        sink = Sink(OnDisk(file, 10 * LEAST_PART))
+        for key, content in (("/b/one", PART), ("/b/two", b"small")):
+            assert sink(Request("PUT", key, {}, {}, bytearray(content))).status == 200
+        for key, content in (("/b/one", PART), ("/b/two", b"small")):
+            assert b"".join(sink(Request("GET", key, {}, {}, bytearray())).body) == content
+        file.flush()
+        assert (tmp_path / "kept").read_bytes()[: len(PART) + 5] == PART + b"small"
 
 
 def test_small_parts_foreign_etags_and_aborted_uploads_are_refused(s3: Any) -> None:

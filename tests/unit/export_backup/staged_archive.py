@@ -44,7 +44,11 @@ def staged(bucket: Bucket, contents: dict[str, list[bytes]]) -> list[Member]:
     bucket.calls.clear()
     bucket.requests.clear()
     bucket.bytes_read = 0
-    return [*(Member(name, parts) for name, parts in segments.items()), Member("manifest.json", [MANIFEST])]
+    return with_manifest([Member(name, parts) for name, parts in segments.items()])
+
+
+def with_manifest(members: list[Member]) -> list[Member]:
+    return [*members, Member("manifest.json", [MANIFEST])]
 
 
 def assemble_in(bucket: Bucket, members: list[Member]) -> Archive:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from functions.export_backup.parts import ArchiveNotDivisible, CopiedPart, GluedPart, Part, cut
 from functions.export_backup.segments import Segment
-from functions.export_backup.zip_layout import Piece, Stored
+from functions.export_backup.zip_layout import Member, Piece, Stored, lay_out
 
 MIB = 1024**2
 GIB = 1024**3
@@ -81,6 +83,10 @@ def test_parts_keep_to_every_limit_of_s3_and_hold_all_bytes_in_order(pieces: lis
     assume(sum(map(len, pieces)) <= 40 * TIB)
     parts = cut(pieces)
     assert flattened(parts) == pieces
+    assert_keep_to_every_limit(parts)
+
+
+def assert_keep_to_every_limit(parts: Sequence[Part]) -> None:
     assert [part.number for part in parts] == list(range(1, len(parts) + 1))
     assert len(parts) <= 10_000
     for part in parts:
@@ -101,6 +107,60 @@ def test_of_a_segment_that_can_be_copied_less_than_a_part_comes_back(pieces: lis
     heads = sum(FLOOR for piece in pieces if isinstance(piece, Stored) and len(piece) >= 2 * FLOOR)
     assert read_back(parts) <= least + heads
     assert all(part.size <= 2 * FLOOR for part in parts if isinstance(part, GluedPart))
+
+
+SIZES: list[Callable[[random.Random], int]] = [
+    lambda at_random: at_random.randint(1, 100_000),
+    lambda at_random: at_random.randint(1, 2 * FLOOR),
+    lambda at_random: FLOOR + at_random.randint(-2, 2),
+    lambda at_random: int(2 ** at_random.uniform(0, 30)),
+    lambda at_random: at_random.randint(FLOOR, 100 * MIB),
+    lambda at_random: at_random.randint(1, 6 * GIB),
+]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.tuples(st.integers(0, 6000), st.sampled_from(SIZES)), min_size=1, max_size=5),
+)
+def test_an_archive_of_thousands_of_segments_fits_or_is_larger_than_every_such_archive_may_be(
+    seed: int, members: list[tuple[int, Callable[[random.Random], int]]]
+) -> None:
+    """500 units that each went on five times, as many members as proofs have, and sizes of every kind."""
+    at_random = random.Random(seed)  # noqa: S311 - sizes, not secrets
+    layout = lay_out(
+        [
+            Member(
+                f"{name}.csv",
+                [stored(size(at_random), f"{name}/{number}").segment for number in range(count)],
+            )
+            for name, (count, size) in enumerate(members)
+        ],
+        datetime(2026, 11, 22, tzinfo=UTC),
+    )
+    try:
+        parts = cut(layout.pieces)
+    except ArchiveNotDivisible:
+        assert layout.size > 9_999 * 40 * MIB
+        return
+    assert_keep_to_every_limit(parts)
+    assert sum(part.size for part in parts) == layout.size
+    assert flattened(parts) == list(layout.pieces)
+
+
+def test_the_largest_object_that_s3_takes_is_ten_thousand_full_parts() -> None:
+    parts = cut([stored(5 * GIB, f"{number}") for number in range(10_000)])
+    assert [part.size for part in parts] == [5 * GIB] * 10_000
+    assert sum(part.size for part in parts) == 53_687_091_200_000  # 48.8 TiB
+    with pytest.raises(ArchiveNotDivisible):
+        cut([*(stored(5 * GIB, f"{number}") for number in range(10_000)), b"end"])
+
+
+def test_an_archive_of_390_gib_fits_however_small_its_segments_are() -> None:
+    smallest_of_a_part = [stored(40 * MIB - 1, f"{number}") for number in range(9_998)]
+    parts = cut([b"header", *smallest_of_a_part, b"end"])
+    assert_keep_to_every_limit(parts)
 
 
 def test_nothing_is_no_part() -> None:
