@@ -14,7 +14,7 @@ LOCK := .local/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-index-url --no-annotate --no-header $(UV_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit e2e protocol fuzz audit bench lock clean
+.PHONY: help demo serve test lint unit e2e protocol big fuzz audit bench lock clean
 # One after another also under `make -j`: they share .venv and the two cores.
 .NOTPARALLEL:
 
@@ -48,6 +48,10 @@ e2e: ## Tests on the local AWS
 protocol: ## Every order of the protocol's steps, and the real code under 2000 runs of faults: half an hour
 	@local/setup.sh dev
 	@PROTOCOL_RUNS=2000 $(PY) -m pytest -q -s tests/unit/protocol
+
+big: ## An archive over 4 GiB, read by five unzippers: minutes, and 9 GB of temporary files
+	@local/setup.sh dev unzippers
+	@$(PY) -m tests.large_archive
 
 fuzz: ## Throw odd bodies at the reader of requests, for SECONDS=120
 	@local/setup.sh fuzz
