@@ -42,10 +42,5 @@ def windows(chromium: Browser, world: World) -> Iterator[Windows]:
 def deaths_are_named(world: World) -> Iterator[None]:
     """The workflow takes what this local AWS calls a killed function (ministack 1.5.33, `worker.invoke`:
     Runtime.HandlerError, as it calls everything a function raises) for what AWS calls it."""
-    machines, arn = world.client("stepfunctions"), world.outputs["StateMachineArn"]
-    definition = machines.describe_state_machine(stateMachineArn=arn)["definition"]
-    named = definition.replace('"Runtime.ExitError"', '"Runtime.ExitError", "Runtime.HandlerError"')
-    assert named != definition
-    machines.update_state_machine(stateMachineArn=arn, definition=named)
-    yield
-    machines.update_state_machine(stateMachineArn=arn, definition=definition)
+    with world.workflow_with('"Runtime.ExitError"', '"Runtime.ExitError", "Runtime.HandlerError"'):
+        yield

@@ -167,7 +167,7 @@ def test_a_concurrency_that_a_path_leads_to_is_not_kept_to(
     world: World, name: str, role: str, mode: str
 ) -> None:
     """On AWS two waits of two seconds, one at once, take four; tests that must not start a function for each
-    of many units at once have Lambda throttle it (test_units.py).
+    of many units at once write the number into the definition (test_units.py).
 
     https://docs.aws.amazon.com/step-functions/latest/dg/state-map.html
     """

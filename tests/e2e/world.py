@@ -168,6 +168,18 @@ class World:
                 **{setting: original[setting] for setting in configuration},
             )
 
+    @contextmanager
+    def workflow_with(self, old: str, new: str) -> Iterator[None]:
+        """In the block the workflow's definition has the one text wherever it had the other."""
+        machines, arn = self.client("stepfunctions"), self.outputs["StateMachineArn"]
+        definition = machines.describe_state_machine(stateMachineArn=arn)["definition"]
+        assert old in definition
+        machines.update_state_machine(stateMachineArn=arn, definition=definition.replace(old, new))
+        try:
+            yield
+        finally:
+            machines.update_state_machine(stateMachineArn=arn, definition=definition)
+
     def pending(self, account: seed.Account) -> Backup:
         """A pending backup without a workflow, for steps that are to be taken by hand."""
         backup = new_backup(
