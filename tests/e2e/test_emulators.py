@@ -35,6 +35,14 @@ def name() -> str:
 
 
 @pytest.fixture
+def bucket(world: World, name: str) -> str:
+    """A bucket without rules of its own."""
+    configuration = {"LocationConstraint": REGION}
+    world.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=configuration)
+    return name
+
+
+@pytest.fixture
 def role(world: World, name: str) -> Iterator[str]:
     """The ARN of a role that may do nothing, which Step Functions and everyone here may take."""
     trust = {
@@ -188,12 +196,12 @@ def test_a_concurrency_that_a_path_leads_to_is_not_kept_to(
 # --- S3 ---
 
 
-def test_a_part_under_five_megabytes_is_taken_before_the_last(world: World, name: str) -> None:
+def test_a_part_under_five_megabytes_is_taken_before_the_last(world: World, bucket: str) -> None:
     """AWS answers EntityTooSmall when the upload is completed; so does moto, which sees to part sizes.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
     """
-    s3, place = world.client("s3"), {"Bucket": world.outputs["Bucket"], "Key": f"staging/{name}"}
+    s3, place = world.client("s3"), {"Bucket": bucket, "Key": "k"}
     upload = s3.create_multipart_upload(**place)["UploadId"]
     parts = [
         {
@@ -206,12 +214,12 @@ def test_a_part_under_five_megabytes_is_taken_before_the_last(world: World, name
     assert s3.head_object(**place)["ContentLength"] == 2
 
 
-def test_a_range_of_a_small_object_may_be_copied_as_a_part(world: World, name: str) -> None:
+def test_a_range_of_a_small_object_may_be_copied_as_a_part(world: World, bucket: str) -> None:
     """AWS copies ranges only of sources over 5 MiB; zip_layout.py keeps to it, as its own tests see.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
     """
-    s3, place = world.client("s3"), {"Bucket": world.outputs["Bucket"], "Key": f"staging/{name}"}
+    s3, place = world.client("s3"), {"Bucket": bucket, "Key": "k"}
     s3.put_object(**place, Body=b"small")
     upload = s3.create_multipart_upload(**place)["UploadId"]
     copied = s3.upload_part_copy(
@@ -221,14 +229,14 @@ def test_a_range_of_a_small_object_may_be_copied_as_a_part(world: World, name: s
     s3.abort_multipart_upload(**place, UploadId=upload)
 
 
-def test_no_upload_has_the_sum_of_the_whole(world: World, name: str) -> None:
+def test_no_upload_has_the_sum_of_the_whole(world: World, bucket: str) -> None:
     """AWS answers FULL_OBJECT, compares the sum that the completion brings, and tells it afterwards.
 
     archive.py brings it only where it was answered so. What is put is compared and told as by AWS.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """
-    s3, place = world.client("s3"), {"Bucket": world.outputs["Bucket"], "Key": f"staging/{name}"}
+    s3, place = world.client("s3"), {"Bucket": bucket, "Key": "whole"}
     begun = s3.create_multipart_upload(**place, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
     assert begun["ChecksumType"] == "COMPOSITE"
     part = s3.upload_part(**place, UploadId=begun["UploadId"], PartNumber=1, Body=b"abc")
@@ -248,18 +256,17 @@ def test_no_upload_has_the_sum_of_the_whole(world: World, name: str) -> None:
     assert code_of(refused) == "BadDigest"
 
 
-def test_a_bucket_policy_that_denies_is_not_asked(world: World, name: str) -> None:
+def test_a_bucket_policy_that_denies_is_not_asked(world: World, bucket: str) -> None:
     """AWS refuses what a bucket's policy denies; tests/unit/infra/test_template.py looks at the template's.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
     """
     s3 = world.client("s3")
-    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.put_object(Bucket=name, Key="k", Body=b"x")
-    resource = f"arn:aws:s3:::{name}/*"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    resource = f"arn:aws:s3:::{bucket}/*"
     deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": resource}
-    s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
-    assert s3.get_object(Bucket=name, Key="k")["Body"].read() == b"x"
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 
 
 def test_an_object_that_is_not_there_is_404_to_one_who_may_not_list(world: World, role: str) -> None:

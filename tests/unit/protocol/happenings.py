@@ -52,6 +52,7 @@ class Happenings(RuleBasedStateMachine):
         self.service = Service(self.aws)
         self.flow = self.service.step_functions
         self.flow.seen = self.seen
+        self.seen["a run"] += 1
         self.before: dict[str, Backup] = {}
         self.locked: str | None = None
         self.offered: dict[str, int] = {}

@@ -59,6 +59,7 @@ RARE = [
     "a backup expired",
 ]
 
+
 class Machine(Happenings):
     @invariant()
     def what_must_hold(self) -> None:
@@ -205,16 +206,18 @@ def aws() -> Iterator[Aws]:
 @pytest.mark.timeout(0 if RUNS else 300)
 def test_whatever_happens_in_whatever_order(aws: Aws) -> None:
     bound: Any = type("Bound", (Machine,), {"aws": aws, "seen": Counter()})
-    run_state_machine_as_test(
-        bound,
-        settings=settings(
-            max_examples=RUNS or 15,
-            stateful_step_count=50 if RUNS else 40,
-            derandomize=not RUNS,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    for what in RARE:
-        print(f"{bound.seen[what]:7} {what}")  # noqa: T201
+    try:
+        run_state_machine_as_test(
+            bound,
+            settings=settings(
+                max_examples=RUNS or 15,
+                stateful_step_count=50 if RUNS else 40,
+                derandomize=not RUNS,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    finally:  # also of a run that an invariant or Ctrl-C has ended
+        for what in ("a run", *RARE):
+            print(f"{bound.seen[what]:7} {what}")  # noqa: T201
     if RUNS >= 2000:
         assert [what for what in RARE if bound.seen[what] < 100] == []
