@@ -98,7 +98,7 @@ class CsvMember:
             _texts(column, cells) for column, cells in zip(self._table.columns, page.columns, strict=True)
         ]
         in_file = [
-            cells if place in page.numbers else self._column(column, cells)
+            cells if place in page.numbers and column.kind is Kind.TYPED else self._column(column, cells)
             for place, (column, cells) in enumerate(zip(self._table.columns, texts, strict=True))
         ]
         lines = list(map(",".join, zip(*in_file, strict=True)))

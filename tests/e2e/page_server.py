@@ -125,14 +125,25 @@ def page(call: Call, comments: int, text: Callable[[int], str]) -> dict[str, Any
         return {"Items": [file_item()], "Count": 1}
     if table != "COMMENTS":
         return {"Items": [], "Count": 0}
-    start = (
-        int(call["ExclusiveStartKey"]["sk"]["S"].rpartition("#")[2]) + 1 if "ExclusiveStartKey" in call else 0
-    )
-    end = min(start + PAGE_ITEMS, comments)
+    values = call["ExpressionAttributeValues"]
+    start, stop = _number(values, ":first", 0), min(comments, _number(values, ":before", comments))
+    if "ExclusiveStartKey" in call:
+        start = int(call["ExclusiveStartKey"]["sk"]["S"].rpartition("#")[2]) + 1
+    end = max(start, min(start + PAGE_ITEMS, stop))
     answer: dict[str, Any] = {
         "Items": [comment_item(number, text(number)) for number in range(start, end)],
         "Count": end - start,
     }
-    if end < comments:
+    if end < stop:
         answer["LastEvaluatedKey"] = {"pk": {"S": "any"}, "sk": {"S": f"{PROOF}#{end - 1:012d}"}}
     return answer
+
+
+def _number(values: dict[str, Any], bound: str, otherwise: int) -> int:
+    """The first comment whose key is not before this bound."""
+    if bound not in values:
+        return otherwise
+    key: str = values[bound]["S"]
+    if key.startswith(f"{PROOF}#"):
+        return int(key.removeprefix(f"{PROOF}#").ljust(12, "0") or "0")
+    return 0 if key < PROOF else 10**12

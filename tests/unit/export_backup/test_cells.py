@@ -187,3 +187,9 @@ def test_rows_and_guarded_cells_are_counted_over_pages() -> None:
     _, member = written([(str(number), "=1", ("-",)) for number in range(7)], page=2)
     assert member.tally.rows == 7
     assert member.tally.guarded == 14
+
+
+def test_a_number_in_a_column_of_free_text_is_guarded_as_any_text() -> None:
+    none: list[Cell] = [None]
+    page = Page([""], none, none, [["-5"], ["-5"], none], numbers=frozenset({0, 1}))
+    assert CsvMember(TABLE, encoding("utf-8")).page(page) == b"-5,'-5,\r\n"

@@ -7,6 +7,7 @@ import json
 import random
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_units_that_stop_at_random_moments_fail_and_are_taken_again_make_the_arc
                     go(unit)  # whose answer is lost
                 if chance.random() < 0.2:
                     source.fails_after = chance.randrange(6)
-                    with pytest.raises(SourceUnavailable):
+                    with suppress(SourceUnavailable):  # where so many pages are left
                         go(unit)
                     source.fails_after = None
                 result = go(unit)
