@@ -64,13 +64,14 @@ class Proofs:
         while files.load():
             key = files.keys[files.next]
             end = self._loaded()
-            if stop is not None and self._proof is not None:
-                if not key.startswith(f"{self._proof}#"):
-                    if stop():
-                        resume_at = key
-                        break
-                else:  # so that it can be asked at the end of this proof
-                    end = min(end, files.place(f"{self._proof}$"))
+            if stop is not None:
+                begins = self._proof is None or not key.startswith(f"{self._proof}#")
+                is_late = stop()
+                if is_late and begins and self._proof is not None:
+                    resume_at = key
+                    break
+                if is_late or not begins:  # so that it can end behind this proof
+                    end = min(end, files.place(f"{key.partition('#')[0]}$"))
             if end > files.next:
                 self._versions(end)
             else:

@@ -154,6 +154,7 @@ def test_units_of_which_each_fails_once_make_the_same_archive(
     assert left_over(world, shown["id"]) == []
 
 
+@pytest.mark.timeout(600)  # each failure costs the local AWS a new process
 @pytest.mark.usefixtures("deaths_are_named")
 def test_more_units_than_run_inline_are_executions_of_their_own_and_each_may_fail_once(
     world: World, big: BigAccount, tmp_path: Path

@@ -20,7 +20,7 @@ from local.aws import LocalAws, Mail
 from shared.backup import Backup, Person, new_backup
 from shared.store import BackupStore
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 240
 _account_ids = itertools.count(20_001)
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
