@@ -59,7 +59,7 @@ class ArchiveSteps:
         stored = StoredArchive(
             self._s3,
             destination(self._bucket, backup),
-            Archive(layout.size, layout.members),
+            Archive.of(layout),
             Paced(lambda: running(self._store, step), self._clock),
         )
         check_manifest(stored.content(MANIFEST_MEMBER), contents.counts)
