@@ -52,6 +52,9 @@ class Told(StrEnum):
 
     SENT = "sent"
     NOT_SENT = "not_sent"
+    """There was no address, or no file any more."""
+    REFUSED = "refused"
+    """SES would not take it, or was silent twice; or no link could be signed: a fault of the deployment."""
     ALREADY = "already"
     """An earlier run has sent it, or was refused."""
     VOID = "void"
@@ -68,6 +71,10 @@ class MailDelayed(Exception):
 
 class _Unsendable(Exception):
     """This mail can never be sent; the text, out of our own code, says why. Caught here, marked not_sent."""
+
+    def __init__(self, why: str, told: Told = Told.NOT_SENT) -> None:
+        super().__init__(why)
+        self.told = told
 
 
 class Notice:
@@ -111,7 +118,7 @@ class Notice:
         try:
             address, letter = self._write(backup)
         except _Unsendable as why:
-            return self._settle_without_sending(backup, str(why))
+            return self._settle_without_sending(backup, why)
         self._claim(backup)
         return self._send(backup, letter, address)
 
@@ -138,7 +145,7 @@ class Notice:
         except ClientError as error:
             if _is_definite(error):
                 self._logger.error("download link was refused", shape=shape_of(error), extra=_ids(backup))
-                raise _Unsendable("no_link") from None
+                raise _Unsendable("no_link", Told.REFUSED) from None
             raise self._delayed(backup, "link_unavailable") from None
         except BotoCoreError:
             raise self._delayed(backup, "link_unavailable") from None
@@ -152,10 +159,10 @@ class Notice:
             raise _Unsendable("expired")
         return min(self._link_seconds, int(left.total_seconds()))
 
-    def _settle_without_sending(self, backup: Backup, why: str) -> Told:
+    def _settle_without_sending(self, backup: Backup, why: _Unsendable) -> Told:
         self._claim(backup)
         self._mark(backup, MailState.NOT_SENT)
-        return self._not_sent(backup, why)
+        return self._not_sent(backup, str(why), why.told)
 
     def _claim(self, backup: Backup) -> None:
         """Raises MailDelayed where another run has the claim: only its end tells whether there is a mail."""
@@ -171,7 +178,7 @@ class Notice:
             self._postbox.send(letter, address)
         except Refused as refusal:
             self._mark(backup, MailState.NOT_SENT)
-            return self._not_sent(backup, f"refused: {refusal}")
+            return self._not_sent(backup, f"refused: {refusal}", Told.REFUSED)
         except NotTaken as answer:
             if takes_over:
                 # Giving the claim back would forget that one mail may be out.
@@ -181,7 +188,7 @@ class Notice:
             raise self._delayed(backup, f"not_taken: {answer}") from None
         except Unanswered as silence:
             if takes_over:
-                return self._not_sent(backup, f"unanswered twice: {silence}")
+                return self._not_sent(backup, f"unanswered twice: {silence}", Told.REFUSED)
             raise self._delayed(backup, f"unanswered: {silence}") from None
         return self._sent(backup)
 
@@ -197,9 +204,9 @@ class Notice:
         self._logger.info("mail was sent", outcome=backup.state.value, extra=_ids(backup))
         return Told.SENT
 
-    def _not_sent(self, backup: Backup, why: str) -> Told:
+    def _not_sent(self, backup: Backup, why: str, told: Told) -> Told:
         self._logger.warning("mail was not sent", why=why, outcome=backup.state.value, extra=_ids(backup))
-        return Told.NOT_SENT
+        return told
 
     def _delayed(self, backup: Backup, why: str) -> MailDelayed:
         self._logger.warning("mail was delayed", why=why, outcome=backup.state.value, extra=_ids(backup))
