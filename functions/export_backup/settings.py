@@ -10,4 +10,6 @@ class Settings:
     bucket_name: str
     retention_days: int
     history_days: int
+    audit_table_name: str
+    audit_days: int
     export_concurrency: int
