@@ -229,6 +229,7 @@ def test_when_the_abort_fails_the_first_error_is_the_one_reported_and_nothing_is
     bucket: Bucket, incompressible: bytes
 ) -> None:
     """Fault 19, of a segment."""
+
     def write_and_fail() -> None:
         with writers(bucket) as opened:
             opened[FILES].write(incompressible)

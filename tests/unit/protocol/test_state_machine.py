@@ -59,6 +59,7 @@ RARE = [
     "a backup expired",
 ]
 
+
 class Machine(Happenings):
     @invariant()
     def what_must_hold(self) -> None:
