@@ -22,7 +22,7 @@ from functions.export_backup.limits import INLINE_UNITS
 from local import expected, seed
 from tests.e2e.page_server import Answer, Call, in_front_of
 from tests.e2e.test_faults_export import Deaths
-from tests.e2e.world import PATIENCE_SECONDS, World, eventually
+from tests.e2e.world import World
 from tests.reading import xml_root
 from tests.unzippers import UNZIPPERS
 
@@ -209,41 +209,6 @@ def test_of_many_units_one_that_fails_fails_the_backup_which_says_why(world: Wor
     assert (run["status"], run["itemCounts"]["failed"]) == ("FAILED", 1)
     assert world.store().running(big.account.id) is None
     assert left_over(world, shown["id"]) == []
-
-
-def test_a_cancel_in_the_midst_of_many_units_leaves_nothing(world: World, big: BigAccount) -> None:
-    reached, go_on = threading.Event(), threading.Event()
-    words = LastWords(fail_first=False)
-
-    def answer(operation: str, call: Call) -> Answer | None:
-        words.answer(operation, call)
-        # Not earlier, since of each unit that is refused the local AWS starts the function anew.
-        if len(words.heard) >= INLINE_UNITS - 5:
-            reached.set()
-            go_on.wait(PATIENCE_SECONDS)
-        return None
-
-    with (
-        in_front_of(world.aws.endpoint, answer) as dynamodb,
-        world.exporting_with(MANY | {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb}),
-    ):
-        backup_id = world.ask(big.token)
-        assert reached.wait(PATIENCE_SECONDS)
-        assert world.call("DELETE", f"/backups/{backup_id}", big.token).json()["state"] == "cancelled"
-        go_on.set()
-        assert world.outcome_of(backup_id) == "ABORTED"
-        (run,) = map_runs(world, backup_id)
-        units_have_ended(world, run["mapRunArn"])
-    assert left_over(world, backup_id) == []
-    assert world.call("GET", f"/backups/{backup_id}", big.token).json()["state"] == "cancelled"
-
-
-def units_have_ended(world: World, map_run: str) -> None:
-    """Wait until no execution of the Map's is at work: the local AWS does not stop them."""
-    machines = world.client("stepfunctions")
-    eventually(
-        lambda: machines.describe_map_run(mapRunArn=map_run)["status"] != "RUNNING", "the units to end", 120
-    )
 
 
 @pytest.mark.usefixtures("deaths_are_named")
