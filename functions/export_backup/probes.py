@@ -7,11 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from functions.export_backup.catalogue import PARTITION_KEY, SORT_KEY, Table, partition
-from functions.export_backup.source import SourceRefused, SourceUnavailable
-from shared.aws_errors import may_pass
+from functions.export_backup.source import reading
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,7 +20,6 @@ nobody asked for included. https://docs.aws.amazon.com/amazondynamodb/latest/dev
 
 AT_ONCE: Final = 8  # probes; botocore's pool has ten connections
 _BEHIND_DIGITS: Final = ":"  # sorts after every key that begins with a digit
-_FINAL: Final = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class Probes:
         return Page(_proofs(answer)[::-1], "LastEvaluatedKey" in answer)
 
     def _asked(self, table: Table, comparison: str, key: str, **more: Any) -> QueryOutputTypeDef:
-        try:
+        with reading(table):
             return self._client.query(
                 TableName=self._table_name,
                 KeyConditionExpression=f"#pk = :pk AND #sk {comparison} :key",
@@ -78,12 +74,6 @@ class Probes:
                 },
                 **more,
             )
-        except (ClientError, BotoCoreError) as error:
-            if may_pass(error):
-                raise SourceUnavailable(table.name) from error
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _FINAL:
-                raise SourceRefused(table.name) from error
-            raise
 
 
 def _proofs(answer: QueryOutputTypeDef) -> list[str]:

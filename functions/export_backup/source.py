@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +39,19 @@ class SourceRefused(Exception):
         self.table = table
 
 
+@contextmanager
+def reading(table: Table) -> Iterator[None]:
+    """Turns what AWS says of a Query into SourceUnavailable and SourceRefused."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        if may_pass(error):
+            raise SourceUnavailable(table.name) from error
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] in _FINAL:
+            raise SourceRefused(table.name) from error
+        raise
+
+
 @dataclass(frozen=True)
 class Source:
     """One account's tables. Its requests are made on threads of its own, which end with it."""
@@ -60,17 +74,11 @@ class Source:
 
     def _pages(self, table: Table, answers: ReadAhead) -> Iterator[Page]:
         decoder = PageDecoder(table)
-        try:
+        with reading(table):
             # Parsed, a page takes many times its megabyte: what waits is not parsed yet.
             for stretch, answer in answers:
                 page = _page(table, decoder, answer)
                 yield page if stretch.before is None else page.before(stretch.before)
-        except (ClientError, BotoCoreError) as error:
-            if may_pass(error):
-                raise SourceUnavailable(table.name) from error
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _FINAL:
-                raise SourceRefused(table.name) from error
-            raise
 
     def _ask(self, table: Table, stretch: Stretch) -> Answer:
         answer: dict[str, Any] = self.client.query(**self._query(table, stretch))  # type: ignore[assignment]
