@@ -120,15 +120,12 @@ def serving(
 
 
 def page(call: Call, comments: int, text: Callable[[int], str]) -> dict[str, Any]:
-    table = call["ExpressionAttributeValues"][":pk"]["S"].rpartition("#")[2]
-    if table == "FILES":
+    if _table(call) == "FILES":
         return {"Items": [file_item()], "Count": 1}
-    if table != "COMMENTS":
+    if _table(call) != "COMMENTS":
         return {"Items": [], "Count": 0}
-    values = call["ExpressionAttributeValues"]
-    start, stop = _number(values, ":first", 0), min(comments, _number(values, ":before", comments))
-    if "ExclusiveStartKey" in call:
-        start = int(call["ExclusiveStartKey"]["sk"]["S"].rpartition("#")[2]) + 1
+    start = _first_comment(call)
+    stop = min(comments, _number(call["ExpressionAttributeValues"], ":before", comments))
     end = max(start, min(start + PAGE_ITEMS, stop))
     answer: dict[str, Any] = {
         "Items": [comment_item(number, text(number)) for number in range(start, end)],
@@ -137,6 +134,24 @@ def page(call: Call, comments: int, text: Callable[[int], str]) -> dict[str, Any
     if end < stop:
         answer["LastEvaluatedKey"] = {"pk": {"S": "any"}, "sk": {"S": f"{PROOF}#{end - 1:012d}"}}
     return answer
+
+
+def asks_for_comments_from(number: int, call: Call) -> bool:
+    """Whether it is a Query for comments, none of which comes before this one."""
+    return _table(call) == "COMMENTS" and _first_comment(call) >= number
+
+
+def _table(call: Call) -> str:
+    """The table of ours that is queried; none for any other call."""
+    key: str = call.get("ExpressionAttributeValues", {}).get(":pk", {}).get("S", "")
+    return key.rpartition("#")[2]
+
+
+def _first_comment(call: Call) -> int:
+    """The number of the first comment that a Query for comments asks for."""
+    if "ExclusiveStartKey" in call:
+        return int(call["ExclusiveStartKey"]["sk"]["S"].rpartition("#")[2]) + 1
+    return _number(call["ExpressionAttributeValues"], ":first", 0)
 
 
 def _number(values: dict[str, Any], bound: str, otherwise: int) -> int:

@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.e2e.page_server import serving
 from tests.e2e.world import World
 
-FEW, MANY = 5_000, 200_000
+FEW, MANY = 40_000, 200_000
+"""Few are already more pages than are read ahead."""
 
 
 def peak_of_export(world: World, comments: int) -> float:

@@ -168,7 +168,7 @@ def test_more_units_than_run_inline_are_executions_of_their_own_and_each_may_fai
     assert shown["state"] == "ready", shown
     units = shown["progress"]["units"]
     assert units > INLINE_UNITS
-    assert set(words.heard.values()) == {2}
+    assert min(words.heard.values()) == 2
     assert len(words.heard) == shown["progress"]["units_done"] == units
     (run,) = map_runs(world, shown["id"])
     assert (run["status"], run["itemCounts"]["succeeded"]) == ("SUCCEEDED", units)
