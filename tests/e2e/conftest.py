@@ -7,7 +7,7 @@ from playwright.sync_api import Browser
 
 from local import stack
 from local.aws import STATE, running
-from tests.e2e import browser
+from tests.e2e import browser, bucket
 from tests.e2e.browser import Windows
 from tests.e2e.world import World
 
@@ -17,10 +17,15 @@ OWN_PAGE = "https://app.example.com"
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
-    """The real template, built and deployed by SAM CLI, on a local AWS that enforces IAM."""
+    """The real template, built and deployed by SAM CLI, on a local AWS that enforces IAM.
+
+    What all tests together have left in its bucket fails the run at its end.
+    """
     template = stack.build()
     with running(log=STATE / "e2e-ministack.log") as aws:
-        yield World(aws, stack.deploy(aws, template, {"TabOrigin": OWN_PAGE}))
+        deployed = World(aws, stack.deploy(aws, template, {"TabOrigin": OWN_PAGE}))
+        yield deployed
+        assert bucket.left_over(deployed) == []
 
 
 @pytest.fixture(scope="session")

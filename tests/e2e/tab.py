@@ -91,6 +91,7 @@ def cancelled_backup(world: World, account: seed.Account) -> Backup:
 
 def deleted_backup(world: World, account: seed.Account) -> Backup:
     backup = ready(world, account)
+    world.client("s3").delete_object(Bucket=world.outputs["Bucket"], Key=backup.object_key)
     return world.store().delete(backup, by="Bo de Vries", now=datetime.now(UTC))
 
 

@@ -96,13 +96,9 @@ class World:
 
     def call(self, method: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
         headers = ({"Authorization": token} if token else {}) | options.pop("headers", {})
-        return requests.request(
-            method,
-            self.aws.api_url(self.outputs["ApiUrl"]) + path,
-            headers=headers,
-            timeout=60,
-            **options,
-        )
+        url = self.aws.api_url(self.outputs["ApiUrl"]) + path
+        timeout = options.pop("timeout", PATIENCE_SECONDS)
+        return requests.request(method, url, headers=headers, timeout=timeout, **options)
 
     def ask(self, token: str, body: Mapping[str, object] | None = None) -> str:
         """Request a backup; returns its id."""
@@ -209,6 +205,13 @@ class World:
             ExpressionAttributeValues={":pk": {"S": f"ACCOUNT#{account_id}"}},
         )
         return [{name: _deserialize(value) for name, value in item.items()} for item in answer["Items"]]
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Every account's records in the service's own table."""
+        pages = self.client("dynamodb").get_paginator("scan")
+        for page in pages.paginate(TableName=self.outputs["BackupsTable"], ConsistentRead=True):
+            for item in page["Items"]:
+                yield {name: _deserialize(value) for name, value in item.items()}
 
     def objects(self, prefix: str = "") -> list[str]:
         pages = self.client("s3").get_paginator("list_objects_v2")

@@ -1,0 +1,101 @@
+"""Many accounts that ask at the same moment, each several times: one backup each, and nothing crossed."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from zipfile import ZipFile
+
+import pytest
+import requests
+
+from local import expected, people, seed
+from tests.e2e.test_requests import held_back
+from tests.e2e.world import PATIENCE_SECONDS, World, eventually
+
+ACCOUNTS = int(os.environ.get("MANY_ACCOUNTS", "20"))
+"""How many accounts ask. MANY_ACCOUNTS=200 is the long mode."""
+
+TIMES = 5
+AT_ONCE = 10
+"""Each of them is a Lambda of its own, whose cold start takes a second of this machine."""
+
+SECONDS_AN_ACCOUNT = 5
+COLD_STARTS_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Customer:
+    """An account that is full of records of its own, and its administrator."""
+
+    account_id: str
+    records: list[seed.Record]
+    email: str
+    token: str
+
+
+def customer(world: World, number: int) -> Customer:
+    account = world.account(seed=number)  # which makes its texts others than its neighbours'
+    person = world.person(account.id)
+    token = people.sign_in(world.client("cognito-idp"), world.outputs, person)
+    return Customer(account.id, world.fill(account), person.email, token)
+
+
+def asked(world: World, token: str) -> requests.Response:
+    """What the API answers to a request, asked again for as long as its throttle says 429."""
+    while True:
+        answer = world.call("POST", "/backups", token, json={}, timeout=COLD_STARTS_SECONDS)
+        if answer.status_code != 429:
+            return answer
+        time.sleep(2)  # as the template's Retry-After says
+
+
+def still_running(world: World) -> set[str]:
+    pages = world.client("stepfunctions").get_paginator("list_executions")
+    found = pages.paginate(stateMachineArn=world.outputs["StateMachineArn"], statusFilter="RUNNING")
+    return {str(execution["name"]) for page in found for execution in page["executions"]}
+
+
+def assert_only_its_own(world: World, one: Customer, backup_id: str) -> None:
+    """That the account has records, archive and e-mail of this backup alone, with the rows of its own."""
+    shown = world.ended(one.token, backup_id)
+    assert shown["state"] == "ready", shown
+    records = {record["sk"]: record for record in world.records_of(one.account_id)}
+    assert set(records) == {"SETTINGS", f"BACKUP#{backup_id}"}
+    link = world.call("POST", f"/backups/{backup_id}/download-url", one.token).json()["url"]
+    with ZipFile(io.BytesIO(requests.get(link, timeout=60).content)) as archive:
+        rows = expected.expected(one.records, datetime.fromisoformat(shown["requested_at"]))
+        for member, wanted in rows.items():
+            assert list(expected.read(archive.read(member))) == wanted, (one.account_id, member)
+    (mail,) = [mail for mail in world.aws.mails() if one.email in mail.to]
+    assert shown["file"]["name"] in mail.text
+
+
+@pytest.mark.timeout(COLD_STARTS_SECONDS + 3 * SECONDS_AN_ACCOUNT * ACCOUNTS, func_only=True)
+def test_fault_6_every_account_gets_one_backup_and_nothing_of_anothers(world: World) -> None:
+    customers = [customer(world, number) for number in range(ACCOUNTS)]
+    asking = [one for one in customers for _ in range(TIMES)]
+    before = set(world.executions())
+    with held_back(world), ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda one: asked(world, one.token), asking))
+    assert Counter(answer.status_code for answer in answers) == {202: ACCOUNTS, 409: ACCOUNTS * (TIMES - 1)}
+
+    backups: dict[str, str] = {}
+    for one, answer in zip(asking, answers, strict=True):
+        body = answer.json()
+        backup_id = body["id"] if answer.status_code == 202 else body["running"]["id"]
+        assert backups.setdefault(one.account_id, backup_id) == backup_id
+    assert len(set(backups.values())) == ACCOUNTS
+    assert set(world.executions()) - before == set(backups.values())
+    eventually(
+        lambda: not still_running(world) & set(backups.values()),
+        "all workflows to end",
+        seconds=PATIENCE_SECONDS + SECONDS_AN_ACCOUNT * ACCOUNTS,
+    )
+    for one in customers:
+        assert_only_its_own(world, one, backups[one.account_id])
