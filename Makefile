@@ -43,7 +43,7 @@ unit: ## Tests that need no local AWS
 
 e2e: ## Tests on the local AWS
 	@local/setup.sh dev unzippers chromium ministack sam
-	@$(PY) -m pytest -q tests/e2e
+	@$(PY) -m pytest -q -n 2 --dist loadfile tests/e2e
 
 protocol: ## Every order of the protocol's steps, and the real code under 2000 runs of faults: half an hour
 	@local/setup.sh dev

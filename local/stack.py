@@ -91,7 +91,7 @@ def deploy(
             *("--parameter-overrides", *(f"{key}={value}" for key, value in chosen.items())),
         ],
         aws.environment(),
-        STATE / "deploy.log",
+        aws.log.with_name(f"{aws.log.stem}-deploy.log"),
     )
     gaps.close(aws, name)
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -19,10 +20,11 @@ OWN_PAGE = "https://app.example.com"
 def world() -> Iterator[World]:
     """The real template, built and deployed by SAM CLI, on a local AWS that enforces IAM.
 
-    What all tests together have left in its bucket fails the run at its end.
+    Each of pytest's processes has one to itself, so that no test waits for another's. What all tests together have left in its bucket fails the run at its end.
     """
     template = stack.build()
-    with running(log=STATE / "e2e-ministack.log") as aws:
+    process = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    with running(log=STATE / f"e2e-{process}.log") as aws:
         deployed = World(aws, stack.deploy(aws, template, {"TabOrigin": OWN_PAGE}))
         yield deployed
         assert bucket.left_over(deployed) == []

@@ -18,7 +18,7 @@ from local import expected, people, seed
 from tests.e2e.test_requests import held_back
 from tests.e2e.world import PATIENCE_SECONDS, World, eventually
 
-ACCOUNTS = int(os.environ.get("MANY_ACCOUNTS", "20"))
+ACCOUNTS = int(os.environ.get("MANY_ACCOUNTS", "10"))
 """How many accounts ask. MANY_ACCOUNTS=200 is the long mode."""
 
 TIMES = 5
