@@ -20,7 +20,8 @@ OWN_PAGE = "https://app.example.com"
 def world() -> Iterator[World]:
     """The real template, built and deployed by SAM CLI, on a local AWS that enforces IAM.
 
-    Each of pytest's processes has one to itself, so that no test waits for another's. What all tests together have left in its bucket fails the run at its end.
+    Each of pytest's processes has one to itself, so that no test waits for another's. What all tests together
+    have left in its bucket fails the run at its end.
     """
     template = stack.build()
     process = os.environ.get("PYTEST_XDIST_WORKER", "alone")
