@@ -6,7 +6,7 @@ PY := .venv/bin/python
 FUNCTIONS := request_backup export_backup notify
 # How long `make fuzz` goes on.
 SECONDS := 120
-# More of `make bench`: --tls, --rounds 9, --sizes 100000 10000000; `python -m bench --help` says all.
+# More of `make bench`: --huge (10 million records), --tls, --rounds 9; `python -m bench --help` says all.
 BENCH_FLAGS :=
 # Kept pins stay; `make lock UV_FLAGS=--upgrade` takes the newest that pyproject.toml allows.
 UV_FLAGS :=
@@ -63,7 +63,7 @@ audit: ## Rules of cloud security over the template; known vulnerabilities of wh
 	@$(PY) -m tests.audit
 
 bench: ## How fast the export is, against others and the limit; QUICK=1 in two minutes
-	@local/setup.sh dev
+	@local/setup.sh dev sam unzip
 	@$(PY) -m bench $(if $(QUICK),--quick) $(BENCH_FLAGS)
 
 lock: ## Lock the dependencies of pyproject.toml, with hashes

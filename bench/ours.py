@@ -5,13 +5,12 @@ The one file of the benchmark that knows how these are called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from bench.aws import BUCKET, Place
-from bench.recording import ACCOUNT_ID, SNAPSHOT, TABLE_NAME
+from bench.recording import ACCOUNT_ID, SNAPSHOT, TABLE_NAME, Recording
 from functions.export_backup.archive import Destination, assemble
-from functions.export_backup.catalogue import DATA_MEMBERS, XML_MEMBER
+from functions.export_backup.catalogue import DATA_MEMBERS, FILES, XML_MEMBER
 from functions.export_backup.encodings import encoding
 from functions.export_backup.segments import Segment, SegmentWriters
 from functions.export_backup.source import Source
@@ -21,23 +20,33 @@ from functions.export_backup.zip_layout import Member
 
 
 def csv_only(place: Place) -> Callable[[], None]:
-    return _export(place, xml=False)
+    return _in_one_unit(place, xml=False)
 
 
 def csv_and_xml(place: Place) -> Callable[[], None]:
-    return _export(place, xml=True)
+    return _in_one_unit(place, xml=True)
 
 
-def _export(place: Place, *, xml: bool) -> Callable[[], None]:
-    dynamodb = tapped(place.session.client("dynamodb", **place.parameters))
-    s3 = place.session.client("s3", **place.parameters)
-    unit = Unit()
-    members = [name for name in unit.members if name != XML_MEMBER or xml]
+def _in_one_unit(place: Place, *, xml: bool) -> Callable[[], None]:
+    export = Export(place, xml=xml)
+    return lambda: export.assemble(export.unit(Unit()))
 
-    def work() -> None:
-        with SegmentWriters(s3, BUCKET, f"staging/{place.key}/") as writers:
+
+class Export:
+    """What a backup's steps do, with the clients that they share."""
+
+    def __init__(self, place: Place, *, xml: bool) -> None:
+        self._place = place
+        self._xml = xml
+        self._dynamodb = tapped(place.session.client("dynamodb", **place.parameters))
+        self._s3 = place.session.client("s3", **place.parameters)
+
+    def unit(self, unit: Unit, number: int = 0) -> tuple[Segment, ...]:
+        """Exports one unit; its segments."""
+        members = [name for name in unit.members if name != XML_MEMBER or self._xml]
+        with SegmentWriters(self._s3, BUCKET, f"staging/{self._place.key}/{number:05d}/") as writers:
             export_unit(
-                Source(dynamodb, TABLE_NAME, ACCOUNT_ID),
+                Source(self._dynamodb, TABLE_NAME, ACCOUNT_ID),
                 unit,
                 Account(ACCOUNT_ID, "Benchmark"),
                 encoding("utf-8"),
@@ -45,13 +54,24 @@ def _export(place: Place, *, xml: bool) -> Callable[[], None]:
                 {member: writers[member] for member in members},
                 lambda _: None,
             )
-        _assemble(s3, place, writers.segments)
+        return writers.segments
 
-    return work
+    def assemble(self, segments: Iterable[Segment]) -> None:
+        """Publishes the archive of all units' segments, which come in the units' order."""
+        contents: dict[str, list[Segment]] = {name: [] for name in DATA_MEMBERS}
+        for segment in segments:
+            contents[segment.member].append(segment)
+        members = [Member(name, content) for name, content in contents.items() if content]
+        destination = Destination(BUCKET, self._place.key, "backup.zip", "benchmark")
+        assemble(self._s3, destination, members, SNAPSHOT, lambda: None)
 
 
-def _assemble(s3: Any, place: Place, segments: Sequence[Segment]) -> None:
-    contents = {name: [part for part in segments if part.member == name] for name in DATA_MEMBERS}
-    members = [Member(name, content) for name, content in contents.items() if content]
-    destination = Destination(BUCKET, place.key, "backup.zip", "benchmark")
-    assemble(s3, destination, members, SNAPSHOT, lambda: None)
+def cut(recording: Recording, count: int) -> list[Unit]:
+    """The account in so many units, each of as many proofs as the others, as far as ids tell."""
+    files = recording.tables[FILES.name]
+    first, last = (int(key.partition("#")[0]) for key in (files[0].first, files[-1].last))
+    bounds = [f"{first + (last + 1 - first) * number // count:012d}" for number in range(1, count)]
+    return [
+        Unit(begin, end, first=begin is None, last=end is None)
+        for begin, end in zip([None, *bounds], [*bounds, None], strict=True)
+    ]

@@ -36,24 +36,28 @@ _ATTRIBUTES = {
 }
 
 
-def recorded(comments: int, kept_in: Path = _KEPT_IN) -> Recording:
-    """The recording of an account of so many comments, and of all that comes with them."""
+def recorded(comments: int, kept_in: Path = _KEPT_IN, *, page_bytes: int = MOST_BYTES) -> Recording:
+    """The recording of an account of so many comments, and of all that comes with them.
+
+    Smaller pages than DynamoDB's make many of a small account.
+    """
     made_by = hashlib.sha256(b"".join(Path(path).read_bytes() for path in _MAKERS)).hexdigest()[:12]
-    directory = kept_in / f"{comments}-{made_by}"
+    name = f"{comments}-{page_bytes}"
+    directory = kept_in / f"{name}-{made_by}"
     if (directory / "index.json").exists():
         return recording.load(directory)
-    for outdated in kept_in.glob(f"{comments}-*"):
+    for outdated in kept_in.glob(f"{name}-*"):
         shutil.rmtree(outdated)
     directory.mkdir(parents=True)
     account = seed.Account(ACCOUNT_ID, proofs=max(1, comments // COMMENTS_PER_PROOF), comments=comments)
-    tables = _write(directory, seed.records(account, SNAPSHOT, text))
+    tables = _write(directory, seed.records(account, SNAPSHOT, text), page_bytes)
     made = Recording(directory, comments, tables)
     recording.save(made)
     return made
 
 
-def _write(directory: Path, records: Iterable[seed.Record]) -> dict[str, list[Page]]:
-    writers = {table.name: _Table(table.name, directory) for table in TABLES}
+def _write(directory: Path, records: Iterable[seed.Record], page_bytes: int) -> dict[str, list[Page]]:
+    writers = {table.name: _Table(table.name, directory, page_bytes) for table in TABLES}
     for table, item in records:
         writers[table].add(item)
     return {name: writer.finish() for name, writer in writers.items()}
@@ -62,8 +66,9 @@ def _write(directory: Path, records: Iterable[seed.Record]) -> dict[str, list[Pa
 class _Table:
     """The pages of one table, on their way to its file."""
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, directory: Path, page_bytes: int) -> None:
         self._name = name
+        self._page_bytes = page_bytes
         self._attributes = _ATTRIBUTES[name]
         self._file: IO[bytes] = (directory / f"{name}.pages").open("wb")
         self._pages: list[Page] = []
@@ -72,7 +77,7 @@ class _Table:
         self._size = self._offset = 0
 
     def add(self, item: seed.Item) -> None:
-        if self._size >= MOST_BYTES:
+        if self._size >= self._page_bytes:
             self._end_page(more=True)
         self._last = item["sk"]
         self._first = self._first or self._last

@@ -2,8 +2,8 @@
 
     python -m bench.run NAME URL RECORDING KEY [CERTIFICATE]    prints a Measurement as JSON
 
-Imports and the making of clients are not counted: a Lambda does that before its first event. Everything
-from the first request to the published archive is.
+It stays on one core, which the server does not use. Imports and the making of clients are not counted: a
+Lambda does that before its first event. Everything from the first request to the published archive is.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 
+from bench import cores
 from bench.aws import Place
 
 # Module and function: a run imports what it needs, and its memory is its own.
@@ -40,6 +41,8 @@ class Measurement:
     """User and system, of all threads."""
     peak_mb: float
     """The most memory that was resident, interpreter and libraries included."""
+    assembly_seconds: float = 0
+    """Those of `seconds` in which the archive was assembled, where that is measured."""
 
 
 def prepared(name: str, place: Place) -> Callable[[], None]:
@@ -56,14 +59,20 @@ def measured(work: Callable[[], None]) -> Measurement:
     seconds = time.perf_counter() - begun
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Measurement(seconds, cpu, peak_mb())
+
+
+def peak_mb() -> float:
+    """The most memory of this process that was resident until now."""
     # Not ru_maxrss: a child begins with its parent's.
     status = Path("/proc/self/status").read_text()
     peak = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert peak is not None
-    return Measurement(seconds, cpu, int(peak[1]) / 1024)
+    return int(peak[1]) / 1024
 
 
 def main() -> None:
+    cores.stay_on(cores.contenders())
     name, url, directory, key, *certificate = sys.argv[1:]
     place = Place(url, Path(directory), key, Path(certificate[0]) if certificate else None)
     print(json.dumps(asdict(measured(prepared(name, place)))))

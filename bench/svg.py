@@ -34,7 +34,7 @@ def bars(title: str, values: Mapping[str, float], unit: str) -> str:
             f'fill="{_COLOURS[min(number, 1)]}"/>'
         )
         end = left + value * scale + 8
-        parts.append(f'<text x="{end:.1f}" y="{y + 17}">{value:.2f} {escape(unit)}</text>')
+        parts.append(f'<text x="{end:.1f}" y="{y + 17}">{_figures(value)} {escape(unit)}</text>')
     return "".join(parts) + "</svg>\n"
 
 
@@ -81,6 +81,10 @@ def lines(title: str, across: str, up: str, series: Mapping[str, Points]) -> str
 def _decades(values: Sequence[float]) -> tuple[int, int]:
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     return low, max(high, low + 1)
+
+
+def _figures(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 def _tick(decade: int) -> str:

@@ -15,6 +15,8 @@ from local.aws import LocalAws
 _API = re.compile(r"https://[^./]+\.execute-api\.[^/]+/.*")
 _SIGN_IN = re.compile(r"https://[^./]+\.auth\.[^./]+\.amazoncognito\.com(?P<path>/.*)?")
 
+_DEATHS = ("RuntimeError", "BrokenPipeError", "FileNotFoundError")
+
 
 def close(aws: LocalAws, stack: str) -> None:
     """All of it, for a stack that was just deployed."""
@@ -23,6 +25,7 @@ def close(aws: LocalAws, stack: str) -> None:
     _correct_app_clients(aws, resources)
     _correct_functions(aws, resources)
     _correct_stages(aws, resources)
+    _name_deaths(aws, resources)
 
 
 def _widen_ses_statements(aws: LocalAws, resources: list[dict[str, Any]]) -> None:
@@ -44,6 +47,22 @@ def _widened(document: Any) -> bool:
     for statement in sending:
         statement["Resource"] = "*"
     return bool(sending)
+
+
+def _name_deaths(aws: LocalAws, resources: list[dict[str, Any]]) -> None:
+    """Let the workflow know a function whose process has died by the names that it has here.
+
+    AWS calls it Runtime.ExitError. This local AWS ends all of a function's processes when one of them ends or
+    when its configuration changes, and calls what their callers see by the Python error that it met itself
+    (ministack 1.5.33, `_execute_function_warm`).
+    """
+    machines = aws.client("stepfunctions")
+    for arn in _ids(resources, "AWS::StepFunctions::StateMachine"):
+        definition = machines.describe_state_machine(stateMachineArn=arn)["definition"]
+        names = ", ".join(f'"{name}"' for name in ("Runtime.ExitError", *_DEATHS))
+        machines.update_state_machine(
+            stateMachineArn=arn, definition=definition.replace('"Runtime.ExitError"', names)
+        )
 
 
 # --- addresses: https://….amazonaws.com leads nowhere here, so what was told one is told the local one ---

@@ -50,17 +50,18 @@ class Language:
 
 
 class Languages:
-    """All files of `directory`, read once: what a client asks for is looked up among them, never a path."""
+    """The files of `directory`: what a client asks for is looked up among them, never a path.
+
+    Each is read when it is first wanted, and kept: a Lambda that begins waits for one language, not for all.
+    """
 
     def __init__(self, directory: Path = DIRECTORY) -> None:
-        self._by_code = {
-            file.stem: Language(file.stem, tomllib.loads(file.read_text("utf-8")))
-            for file in sorted(directory.glob("*.toml"))
-        }
+        self._files = {file.stem: file for file in sorted(directory.glob("*.toml"))}
+        self._read: dict[str, Language] = {}
 
     @property
     def codes(self) -> list[str]:
-        return list(self._by_code)
+        return list(self._files)
 
     def best(self, wanted: str) -> Language:
         """The language of a tag such as `nl` or `nl-BE`; English for one that is unknown or no tag."""
@@ -70,9 +71,14 @@ class Languages:
         """The language of the first tag that there is a file for, and that tag; else English and its code."""
         for tag in wanted:
             primary = _PRIMARY.match(tag)
-            if primary and primary[1].lower() in self._by_code:
-                return self._by_code[primary[1].lower()], tag
-        return self._by_code[DEFAULT], DEFAULT
+            if primary and primary[1].lower() in self._files:
+                return self._language(primary[1].lower()), tag
+        return self._language(DEFAULT), DEFAULT
+
+    def _language(self, code: str) -> Language:
+        if code not in self._read:
+            self._read[code] = Language(code, tomllib.loads(self._files[code].read_text("utf-8")))
+        return self._read[code]
 
 
 def _on_one_line(words: Any) -> Any:

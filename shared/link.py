@@ -51,14 +51,19 @@ class Link:
 
 
 class LinkSigner:
-    """Signs links to archives in one bucket, as the download role."""
+    """Signs links to archives in one bucket, as the download role.
 
-    def __init__(self, sts: STSClient, clock: Clock, *, role_arn: str, bucket: str) -> None:
+    `session` is the one that the caller's own clients come from: a second would read botocore's data again.
+    """
+
+    def __init__(
+        self, session: boto3.Session, sts: STSClient, clock: Clock, *, role_arn: str, bucket: str
+    ) -> None:
+        self._session = session
         self._sts = sts
         self._clock = clock
         self._role_arn = role_arn
         self._bucket = bucket
-        self._session = boto3.Session()
 
     def sign(self, object_key: str, *, backup_id: str, seconds: int) -> Link:
         """A link that works for `seconds` (1 to 3600), or a little less where the session ends first.

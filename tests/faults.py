@@ -74,9 +74,7 @@ class Line:
         """Answer with an error, without carrying the operation out, from the (after + 1)th call on."""
         self._faults[operation] = _Fault(self._refusal(status, code), False, after, times)
 
-    def lose_answer(
-        self, operation: str, *, status: int = 0, after: int = 0, times: int = FOR_EVER
-    ) -> None:
+    def lose_answer(self, operation: str, *, status: int = 0, after: int = 0, times: int = FOR_EVER) -> None:
         """Carry the operation out, and let the caller wait in vain; or answer an error of this status."""
         answer = self._refusal(status, "InternalError") if status else _nothing
         self._faults[operation] = _Fault(answer, True, after, times)

@@ -120,9 +120,7 @@ class StoredArchive:
                 raise ArchiveDamaged("directory", f"{directory.count} members")
             if directory.end - directory.start > _MOST_DIRECTORY_BYTES:
                 raise ArchiveDamaged("directory", "it is too long")
-            found = list(
-                entries(self._read(directory.start, directory.end, "directory"), directory.count)
-            )
+            found = list(entries(self._read(directory.start, directory.end, "directory"), directory.count))
         for (entry, _), total in zip(found, self._expected.members, strict=True):
             if entry != _entry_of(total, entry.moment):
                 raise ArchiveDamaged(total.name, "the directory says otherwise of it")

@@ -81,9 +81,7 @@ class PageDecoder:
     def __init__(self, table: Table) -> None:
         self._table = table
         several = {column.attribute for column in table.columns if column.kind is Kind.LIST}
-        self._any = {
-            name: Several if name in several else Scalar for name in table.placeholders.values()
-        }
+        self._any = {name: Several if name in several else Scalar for name in table.placeholders.values()}
         self._seen: dict[str, set[type[_Strict]]] = {name: set() for name in self._any}
         self._layout: _Layout | None = None
 

@@ -27,17 +27,19 @@ _PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect
 _ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=3, read_timeout=15)
 
 settings = read_settings(Settings, os.environ)
+session = boto3.Session()
 logger = get_logger("notify")
 notice = Notice(
-    BackupStore(boto3.client("dynamodb", config=_PATIENT), settings.table_name),
+    BackupStore(session.client("dynamodb", config=_PATIENT), settings.table_name),
     LinkSigner(
-        boto3.client("sts", config=_PATIENT),
+        session,
+        session.client("sts", config=_PATIENT),
         utc_now,
         role_arn=settings.download_role_arn,
         bucket=settings.bucket_name,
     ),
     Postbox(
-        boto3.client("sesv2", config=_ONCE),
+        session.client("sesv2", config=_ONCE),
         sender=settings.sender,
     ),
     Languages(),

@@ -26,18 +26,20 @@ from shared.store import BackupStore
 
 logger = get_logger("request_backup")
 settings = read_settings(Settings, os.environ)
+session = boto3.Session()
 # Three tries of four seconds each stay well within the 29 seconds that API Gateway waits.
 _config = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 3})
 
 store = BackupStore(
-    boto3.client("dynamodb", config=_config), settings.table_name, history_days=settings.history_days
+    session.client("dynamodb", config=_config), settings.table_name, history_days=settings.history_days
 )
-workflow = Workflow(boto3.client("stepfunctions", config=_config), settings.state_machine_arn)
+workflow = Workflow(session.client("stepfunctions", config=_config), settings.state_machine_arn)
 desk = Desk(
     store,
     workflow,
     LinkSigner(
-        boto3.client("sts", config=_config),
+        session,
+        session.client("sts", config=_config),
         utc_now,
         role_arn=settings.download_role_arn,
         bucket=settings.bucket_name,
@@ -45,8 +47,8 @@ desk = Desk(
     Removal(
         store,
         workflow,
-        Cleaner(boto3.client("lambda", config=_config), settings.export_function_name),
-        Archives(boto3.client("s3", config=_config), settings.bucket_name),
+        Cleaner(session.client("lambda", config=_config), settings.export_function_name),
+        Archives(session.client("s3", config=_config), settings.bucket_name),
         clock=utc_now,
         logger=logger,
     ),

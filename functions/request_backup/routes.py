@@ -36,9 +36,7 @@ def make_api(
     def caller() -> Caller:
         event = api.current_event.raw_event
         authorizer = event["requestContext"].get("authorizer") or {}
-        return identify(
-            authorizer.get("claims") or {}, app_client_id=event["stageVariables"]["appClientId"]
-        )
+        return identify(authorizer.get("claims") or {}, app_client_id=event["stageVariables"]["appClientId"])
 
     def header(name: str) -> str | None:
         headers = api.current_event.raw_event.get("headers") or {}

@@ -45,7 +45,10 @@ def faults_of(windows: Windows, body: str, policy: str = POLICY) -> list[str]:
         ("<script>1</script>", "Content Security Policy"),
         ("<p style='color:red'>t</p>", "Content Security Policy"),
         ("<script nonce=a>fetch('http://localhost:3').catch(() => 0)</script>", "Content Security Policy"),
-        ("<script nonce=a>fetch('http://localhost:2').catch(() => 0)</script>", "foreign: GET http://localhost:2"),
+        (
+            "<script nonce=a>fetch('http://localhost:2').catch(() => 0)</script>",
+            "foreign: GET http://localhost:2",
+        ),
     ],
 )
 def test_what_goes_wrong_in_a_page_is_a_fault(windows: Windows, body: str, fault: str) -> None:

@@ -13,21 +13,16 @@ FEW, MANY = 40_000, 200_000
 
 def peak_of_export(world: World, comments: int) -> float:
     """Peak memory in MB of the Lambda's process that exported an account of so many comments."""
-    functions, name = world.client("lambda"), world.resource("ExportBackupFunction")
-    before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    with serving(world.aws.endpoint, world.outputs["SourceTable"], comments) as dynamodb:
-        # A changed setting makes the local AWS start a process anew, as a deployment does.
-        functions.update_function_configuration(
-            FunctionName=name, Environment={"Variables": before | {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb}}
-        )
-        try:
-            token = world.token(world.account().id)
-            shown = world.ended(token, world.ask(token))
-            processes = [entry for entry in Path("/proc").glob("[0-9]*") if dynamodb in environment_of(entry)]
-            peaks = [(entry / "status").read_text().partition("VmHWM:")[2].split()[0] for entry in processes]
-        finally:
-            functions.update_function_configuration(FunctionName=name, Environment={"Variables": before})
-    assert shown["state"] == "ready"
+    # A changed setting makes the local AWS start a process anew, as a deployment does.
+    with (
+        serving(world.aws.endpoint, world.outputs["SourceTable"], comments) as dynamodb,
+        world.exporting_with({"AWS_ENDPOINT_URL_DYNAMODB": dynamodb}),
+    ):
+        token = world.token(world.account().id)
+        shown = world.ended(token, world.ask(token))
+        processes = [entry for entry in Path("/proc").glob("[0-9]*") if dynamodb in environment_of(entry)]
+        peaks = [(entry / "status").read_text().partition("VmHWM:")[2].split()[0] for entry in processes]
+    assert shown["state"] == "ready", shown.get("failure")
     assert shown["progress"]["records"] == comments + 1
     return max(int(peak) for peak in peaks) / 1024
 

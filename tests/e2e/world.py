@@ -21,6 +21,7 @@ from shared.backup import Backup, Person, new_backup
 from shared.store import BackupStore
 
 PATIENCE_SECONDS = 240
+REST_SECONDS = 15
 _account_ids = itertools.count(20_001)
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -128,11 +129,13 @@ class World:
             )
         )
 
-    def executions(self) -> list[str]:
+    def executions(self, status: str | None = None) -> list[str]:
+        """The names of the workflow's executions, or of those in this status."""
         pages = self.client("stepfunctions").get_paginator("list_executions")
+        wanted = {"statusFilter": status} if status else {}
         return [
             str(execution["name"])
-            for page in pages.paginate(stateMachineArn=self.outputs["StateMachineArn"])
+            for page in pages.paginate(stateMachineArn=self.outputs["StateMachineArn"], **wanted)
             for execution in page["executions"]
         ]
 
@@ -148,7 +151,11 @@ class World:
 
     @contextmanager
     def exporting_with(self, variables: Mapping[str, str], **configuration: Any) -> Iterator[None]:
-        """In the block the export function has these variables besides its own, and this configuration."""
+        """In the block the export function has these variables besides its own, and this configuration.
+
+        The local AWS ends a function's processes when its configuration changes, whatever is at work.
+        """
+        self._rest()
         functions, name = self.client("lambda"), self.resource("ExportBackupFunction")
         original = functions.get_function_configuration(FunctionName=name)
         own = original["Environment"]["Variables"]
@@ -158,11 +165,18 @@ class World:
         try:
             yield
         finally:
+            self._rest()
             functions.update_function_configuration(
                 FunctionName=name,
                 Environment={"Variables": own},
                 **{setting: original[setting] for setting in configuration},
             )
+
+    def _rest(self) -> None:
+        """Wait until no execution is at work, or for as long as a small backup takes."""
+        end = time.monotonic() + REST_SECONDS
+        while self.executions("RUNNING") and time.monotonic() < end:
+            time.sleep(0.1)
 
     @contextmanager
     def workflow_with(self, old: str, new: str) -> Iterator[None]:

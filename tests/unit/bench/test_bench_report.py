@@ -4,38 +4,103 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from bench import report
-from bench.report import Race
+from bench import pictures, report
+from bench.report import Results
 from bench.run import CONTENDERS, Measurement
+from bench.series import ColdStart, Ladder, Race, Rung
 
 
-def race(records: int, latency: float = 0) -> Race:
-    seconds = {"limit": 1.0, "ours": 2.0, "ordinary": 24.0}
-    runs = {name: [Measurement(s * f, s, 90.0) for f in (3, 1, 0.5)] for name, s in seconds.items()}
-    return Race(records // 2, records, records / 2500, latency, runs)
+def race(records: int, *contenders: str) -> Race:
+    seconds = {
+        "limit": 1.0,
+        "ours": 2.0,
+        "ordinary": 24.0,
+        "limit-xml": 2.0,
+        "ours-xml": 3.0,
+        "ordinary-xml": 36,
+    }
+    runs = {
+        name: [Measurement(s * f, s, 90.0) for f in (3, 1, 0.5)]
+        for name, s in seconds.items()
+        if name in contenders or not contenders
+    }
+    return Race(records // 2, records, records / 2500, runs)
 
 
-def row(table: str, title: str) -> list[str]:
-    (line,) = [line for line in table.splitlines() if line.startswith(f"| {report.TITLES[title]} |")]
+def ladder(title: str, **seconds_of_units: float) -> Ladder:
+    """Rungs of as many units as the keyword `units_4` says."""
+    rungs = [
+        Rung(
+            f"{name[6:]} units",
+            int(name[6:]),
+            [Measurement(seconds * f, 3.0, 80.0, 0.25) for f in (2, 1, 0.9)],
+        )
+        for name, seconds in seconds_of_units.items()
+    ]
+    return Ladder(title, "Of a test.", 48_000, rungs)
+
+
+def results() -> Results:
+    late = Ladder(
+        "Late pages", "", 48_000, [Rung(f"{t}", 1, [Measurement(t, 3.0, 80.0)]) for t in (10.0, 11.0)]
+    )
+    return Results(
+        [race(48_000), race(480_000, "limit", "ours")],
+        [late],
+        [ladder("Two units", units_1=9, units_2=5), ladder("Two late units", units_1=18, units_2=10)],
+        ladder("Side by side", units_1=32, units_4=8, units_16=2.2),
+        [ColdStart("NotifyFunction", [300, 900, 310], [250, 260, 270], [("botocore", 90.0)], 6_900)],
+        "fast",
+    )
+
+
+def row(text: str, title: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {title} |")]
     return [cell.strip(" *") for cell in line.strip("|").split("|")]
 
 
 def test_the_table_has_medians_spread_and_ratios() -> None:
     table = report.table(race(48_000))
     assert row(table, "ours")[1:5] == ["1.00", "1.00", "2.00", "2.00 (1.00–6.00)"]
-    assert row(table, "ordinary")[1:5] == ["12.00", "12.00", "", "24.00 (12.00–72.00)"]
-    assert row(table, "ordinary")[5:] == ["24.00", "90", "2,000", "3"]
+    ordinary = row(table, report.TITLES["ordinary"])
+    assert ordinary[1:5] == ["12.00", "12.00", "", "24.00 (12.00–72.00)"]
+    assert ordinary[5:] == ["24.00", "90", "2,000", "3"]
+
+
+def test_units_are_compared_with_one_and_with_the_ideal() -> None:
+    table = report.ladder(ladder("Side by side", units_1=32, units_4=8, units_16=2.2))
+    assert row(table, "4 units")[1:4] == ["0.25", "1.00", "8.00 (7.20–16.00)"]
+    assert row(table, "16 units")[1:3] == ["0.07", "1.10"]
+    assert row(table, "4 units")[4:] == ["0.25", "0.38", "3.00", "80", "3"]
+
+
+def test_what_was_promised_stands_first_with_what_was_measured() -> None:
+    text = report.markdown(results(), quick=True)
+    assert text.index("In one look") < text.index("48,000 records")
+    assert row(text, f"{report.TITLES['ordinary']} ÷ ours, time")[1:] == ["12.00", "≥ 10"]
+    assert row(text, "ours, with XML ÷ the limit, with XML, time")[1:] == ["1.50", "≤ 2.50"]
+    assert row(text, "Late pages: with ÷ without")[1] == "1.10"
+    assert row(text, "Two units: 1 unit ÷ 2 units")[1] == "1.80"
+    assert row(text, "Side by side: 16 units ÷ ideal")[1] == "1.10"
+    assert row(text, "peak memory, 480,000 records ÷ 48,000")[1] == "1.00"
+    assert row(text, "import of NotifyFunction")[1:] == ["310 ms", "≤ 400 ms"]
 
 
 def test_every_contender_has_a_title() -> None:
     assert report.TITLES.keys() == CONTENDERS.keys()
 
 
-def test_pictures_are_svg_that_shows_every_contender() -> None:
-    drawn = report.pictures([race(2_000), race(48_000), race(48_000, latency=0.045)])
-    assert set(drawn) == {"bench-ratio.svg", "bench-time.svg", "bench-memory.svg"}
-    for picture in drawn.values():
-        words = " ".join(text.text or "" for text in ElementTree.fromstring(picture).iter())  # noqa: S314  ours
-        assert "the limit" in words
-        assert "(a) boto3, zipfile" in words
-    assert "12.00 ×" in drawn["bench-ratio.svg"]
+def test_pictures_are_svg_that_shows_everybody() -> None:
+    drawn = pictures.drawn(results())
+    words = {
+        name: " ".join(text.text or "" for text in ElementTree.fromstring(picture).iter())  # noqa: S314  ours
+        for name, picture in drawn.items()
+    }
+    for name in ("bench-ratio.svg", "bench-time.svg", "bench-memory.svg"):
+        assert "the limit" in words[name]
+        assert "(a) boto3, zipfile" in words[name]
+    assert "12.00 ×" in words["bench-ratio.svg"]
+    assert "12.00 ×" in words["bench-ratio-xml.svg"]
+    assert "10.00 s" in words["bench-cores.svg"]
+    assert "ideal" in words["bench-units.svg"]
+    assert "310 ms" in words["bench-cold-start.svg"]

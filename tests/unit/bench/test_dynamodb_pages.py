@@ -19,9 +19,7 @@ from local import seed
 
 @pytest.fixture(scope="module")
 def several_pages(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pages, "MOST_BYTES", 10_000)
-        return pages.recorded(300, tmp_path_factory.mktemp("recordings"))
+    return pages.recorded(300, tmp_path_factory.mktemp("recordings"), page_bytes=10_000)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +121,7 @@ def test_every_page_waits_for_its_latency(several_pages: Recording) -> None:
 def test_a_recording_is_made_once(several_pages: Recording) -> None:
     kept_in: Path = several_pages.directory.parent
     made_at = (several_pages.directory / "index.json").stat().st_mtime_ns
-    assert pages.recorded(300, kept_in) == several_pages
+    assert pages.recorded(300, kept_in, page_bytes=10_000) == several_pages
     assert (several_pages.directory / "index.json").stat().st_mtime_ns == made_at
 
 

@@ -25,9 +25,7 @@ class AccountInMemory:
     page_size: Callable[[], int] = lambda: 3
     queries: list[tuple[str, str | None, str | None]] = field(default_factory=list)
 
-    def pages(
-        self, table: Table, first: str | None = None, before: str | None = None
-    ) -> Iterator[Page]:
+    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
         self.queries.append((table.name, first, before))
         wanted = [
             item

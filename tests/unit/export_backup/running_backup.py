@@ -248,9 +248,7 @@ class SlowSource(Source):
     on_page: Callable[[int], object] = lambda _: None
     seen: list[int] = field(default_factory=lambda: [0])
 
-    def pages(
-        self, table: Table, first: str | None = None, before: str | None = None
-    ) -> Iterator[Page]:
+    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
         for page in super().pages(table, first, before):
             for place in range(len(page.keys)):
                 self.on_page(self.seen[0])

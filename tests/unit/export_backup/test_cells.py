@@ -47,10 +47,7 @@ def a_page(rows: list[Row]) -> Page:
 
 def written(rows: list[Row], name: str = "utf-8", page: int = 1000) -> tuple[bytes, CsvMember]:
     member = CsvMember(TABLE, encoding(name))
-    pages = [
-        member.page(a_page(rows[start : start + page]))
-        for start in range(0, len(rows), page)
-    ]
+    pages = [member.page(a_page(rows[start : start + page])) for start in range(0, len(rows), page)]
     return member.opening() + b"".join(pages), member
 
 

@@ -24,9 +24,7 @@ class Changing(AccountInMemory):
 
     happens: Callable[[], None] = lambda: None
 
-    def pages(
-        self, table: Table, first: str | None = None, before: str | None = None
-    ) -> Iterator[Page]:
+    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
         assert (first, before) == (None, None)
         last = ""
         while True:

@@ -419,9 +419,7 @@ def test_a_unit_that_is_told_to_stop_ends_behind_a_proof_and_says_where_to_go_on
 
 def test_a_source_that_fails_fails_the_unit_and_names_the_table() -> None:
     class Failing(AccountInMemory):
-        def pages(
-            self, table: Table, first: str | None = None, before: str | None = None
-        ) -> Iterator[Page]:
+        def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
             yield from super().pages(table, first, before)
             if table is COMMENTS:
                 raise SourceUnavailable(table.name)
@@ -439,14 +437,11 @@ def test_a_record_that_is_neither_written_nor_left_out_is_noticed(monkeypatch: p
         export(AccountInMemory(a_small_account()))
 
 
-
 def peak_of(comments: int) -> int:
     """The most memory that a proof with so many comments takes, the source's own pages included."""
 
     class OneProof:
-        def pages(
-            self, table: Table, first: str | None = None, before: str | None = None
-        ) -> Iterator[Page]:
+        def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
             del first, before
             if table is FILES:
                 yield page(["000000000001#000001"], table)

@@ -189,9 +189,7 @@ def test_a_member_whose_stream_ends_before_its_place_does_is_a_damage() -> None:
     objects: dict[str, bytes] = {}
     segment = segment_of("users.csv", CONTENTS["users.csv"], objects)
     objects[segment.key] += b"\x03\x00 and more"
-    layout = lay_out(
-        [Member("users.csv", [replace(segment, compressed=len(objects[segment.key]))])], MOMENT
-    )
+    layout = lay_out([Member("users.csv", [replace(segment, compressed=len(objects[segment.key]))])], MOMENT)
     assert damage(StoredObject(layout, objects), expected(layout)).member == "users.csv"
 
 

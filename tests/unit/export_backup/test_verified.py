@@ -51,9 +51,7 @@ def archive_key(world: World) -> str:
 
 def put_archive(world: World, body: bytes) -> None:
     """Another object in the archive's place, with all that S3 says of an archive of ours."""
-    world.bucket.s3.put_object(
-        Bucket=BUCKET, Key=archive_key(world), Body=body, Metadata={"backup-id": OWN}
-    )
+    world.bucket.s3.put_object(Bucket=BUCKET, Key=archive_key(world), Body=body, Metadata={"backup-id": OWN})
 
 
 def state(world: World) -> State:

@@ -45,7 +45,9 @@ class World:
         boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
         self.line = SesLine(self.ses)
         self.store = BackupStore(self.dynamodb, "backups")
-        self.signer = LinkSigner(self.sts, lambda: self.now, role_arn=ROLE, bucket="archives")
+        self.signer = LinkSigner(
+            boto3.Session(), self.sts, lambda: self.now, role_arn=ROLE, bucket="archives"
+        )
         self.logger = get_logger("notify")
         self.product = "ProofDesk"
         self.link_seconds = 3600

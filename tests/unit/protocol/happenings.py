@@ -311,9 +311,7 @@ class Happenings(RuleBasedStateMachine):
         ]
 
     def about_to_end(self) -> list[Process]:
-        return [
-            one for one in self.service.living() if one.kind == "step" and one.at == "TransactWriteItems"
-        ]
+        return [one for one in self.service.living() if one.kind == "step" and one.at == "TransactWriteItems"]
 
     def nearly_ready(self) -> list[Execution]:
         return [one for one in self.flow.running() if one.at == "Ready" and one.name == self.locked]

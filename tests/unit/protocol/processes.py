@@ -37,9 +37,7 @@ class Process:
     `result` or `error` is there when it is `over`.
     """
 
-    def __init__(
-        self, kind: str, action: Callable[[], Any], *, backup_id: str, deadline: datetime
-    ) -> None:
+    def __init__(self, kind: str, action: Callable[[], Any], *, backup_id: str, deadline: datetime) -> None:
         self.kind = kind
         self.backup_id = backup_id
         self.deadline = deadline

@@ -156,7 +156,7 @@ class ApiWorld:
         desk = Desk(
             self.store,
             workflow,
-            LinkSigner(sts, lambda: datetime.now(UTC), role_arn=ROLE, bucket=BUCKET),
+            LinkSigner(boto3.Session(), sts, lambda: datetime.now(UTC), role_arn=ROLE, bucket=BUCKET),
             Removal(
                 self.store,
                 workflow,

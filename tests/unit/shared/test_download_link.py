@@ -55,7 +55,7 @@ def sts(bucket: Any) -> Sts:  # noqa: ARG001
 
 
 def signer(sts: Sts) -> LinkSigner:
-    return LinkSigner(sts.client, utc_now, role_arn=ROLE, bucket=BUCKET)
+    return LinkSigner(boto3.Session(), sts.client, utc_now, role_arn=ROLE, bucket=BUCKET)
 
 
 def query_of(url: str) -> dict[str, str]:

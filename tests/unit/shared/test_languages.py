@@ -6,6 +6,7 @@ import re
 import string
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Any
 
 import pytest
@@ -190,3 +191,13 @@ def test_line_breaks_of_the_file_do_not_count_and_no_break_spaces_do(three: Lang
     assert three.best("tlh").says("long") == "one two\u00a0three"
     with pytest.raises(KeyError):
         three.best("tlh").says("short")
+
+
+def test_a_file_is_read_when_its_language_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "en.toml").write_text('locale = "en-GB"')
+    (tmp_path / "nl.toml").write_text("no TOML")
+    languages = Languages(tmp_path)
+    assert languages.codes == ["en", "nl"]
+    assert languages.best("fr").says("locale") == "en-GB"
+    with pytest.raises(TOMLDecodeError):
+        languages.best("nl")

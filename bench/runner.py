@@ -1,0 +1,145 @@
+"""Runs contenders in processes of their own against a server of their own, in turns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bench import certificate, cores
+from bench.aws import Place
+from bench.ceiling import ceiling
+from bench.contents import ask, fetch, prepare, require_same
+from bench.recording import Recording
+from bench.run import Measurement
+from bench.series import Race, Rung
+from bench.server import serving
+
+_ROOT = Path(__file__).parents[1]
+OF_BIG_ONES = 500_000
+"""From so many comments on the peers, who take minutes, run once; from ten times as many not at all."""
+
+Say = Callable[[str], None]
+
+
+class Runner:
+    def __init__(self, directory: Path, say: Say, *, tls: bool) -> None:
+        self.ceiling = ""
+        """How fast the first race's server was by itself."""
+        self._directory = directory
+        self._say = say
+        self._tls = certificate.made(directory) if tls else None
+
+    def race(self, made: Recording, contenders: Sequence[str], rounds: Mapping[str, int]) -> Race:
+        """Interleaved runs, each contender's as many as `rounds` says, after all made the same once."""
+        if made.comments >= OF_BIG_ONES * 10:
+            contenders = [name for name in contenders if _is_fast(name)]
+        with serving(made.directory, cores.servers(), self._tls) as url:
+            place = self._place(url, made, "ceiling")
+            self.ceiling = self.ceiling or ceiling(place)
+            runs = self._checked(url, made, contenders)
+            # The run that was checked counts only for those who had no other.
+            counted = [
+                name
+                for name in contenders
+                if rounds[name] and (_is_fast(name) or made.comments < OF_BIG_ONES)
+            ]
+            runs |= {name: [] for name in counted}
+            for number in range(max(rounds[name] for name in counted)):
+                for name in counted:
+                    if number < rounds[name]:
+                        runs[name].append(self._run(url, made, name))
+                        ask(place, "/-/clear")
+                        self._say(f"· {number + 1}/{rounds[name]} {name}: {runs[name][-1].seconds:.2f} s")
+        return Race(made.comments, made.records, made.bytes / 1e6, runs)
+
+    def latencies(
+        self, made: Recording, name: str, latencies: Mapping[str, float], rounds: int
+    ) -> list[Rung]:
+        """One contender on its one core, with so many seconds before each page, by label."""
+        with serving(made.directory, cores.servers(), self._tls) as url:
+            steps = {
+                label: self._step(url, made, latency, lambda: self._run(url, made, name))
+                for label, latency in latencies.items()
+            }
+            return self._climb({label: (1, step) for label, step in steps.items()}, rounds)
+
+    def units(self, made: Recording, counts: Sequence[int], latency: float, rounds: int) -> list[Rung]:
+        """Ours in so many units side by side on all cores, which they share with the server."""
+        with serving(made.directory, cores.all_cores(), self._tls) as url:
+            whole = self._directory / "whole.zip"
+            self._run(url, made, "ours-xml")
+            fetch(self._place(url, made, "ours-xml"), whole)
+            for count in counts:
+                if count > 1:
+                    self._run_units(url, made, count)
+                    theirs = fetch(self._place(url, made, "units"), self._directory / "theirs.zip")
+                    rows = require_same(whole, theirs, theirs_escaped=True)
+                    self._say(f"· {count} units: the same {rows:,} rows")
+                    ask(self._place(url, made, ""), "/-/clear")
+            steps: dict[str, tuple[int, Callable[[], Measurement]]] = {}
+            for count in counts:
+
+                def run(count: int = count) -> Measurement:
+                    return self._run_units(url, made, count)
+
+                label = "1 unit" if count == 1 else f"{count} units"
+                steps[label] = (count, self._step(url, made, latency, run))
+            return self._climb(steps, rounds)
+
+    def _step(
+        self, url: str, made: Recording, latency: float, run: Callable[[], Measurement]
+    ) -> Callable[[], Measurement]:
+        place = self._place(url, made, "")
+
+        def step() -> Measurement:
+            ask(place, "/-/clear")
+            ask(place, f"/-/latency?seconds={latency}")
+            return run()
+
+        return step
+
+    def _climb(self, steps: Mapping[str, tuple[int, Callable[[], Measurement]]], rounds: int) -> list[Rung]:
+        rungs = [Rung(label, units, []) for label, (units, _) in steps.items()]
+        for number in range(rounds):
+            for rung in rungs:
+                rung.runs.append(steps[rung.label][1]())
+                self._say(f"· {number + 1}/{rounds} {rung.label}: {rung.runs[-1].seconds:.2f} s")
+        return rungs
+
+    def _checked(self, url: str, made: Recording, contenders: Sequence[str]) -> dict[str, list[Measurement]]:
+        """One run of each: what they make is compared with ours, and ours gives the limit its bytes."""
+        ours_ran = self._run(url, made, "ours-xml")
+        ours = fetch(self._place(url, made, "ours-xml"), self._directory / "ours.zip")
+        prepare(made.directory, ours)
+        first: dict[str, list[Measurement]] = {}
+        for name in contenders:
+            first[name] = [ours_ran if name == "ours-xml" else self._run(url, made, name)]
+            if not name.startswith("limit") and name != "ours-xml":
+                theirs = fetch(self._place(url, made, name), self._directory / "theirs.zip")
+                rows = require_same(ours, theirs, theirs_escaped=name.startswith("ours"))
+                self._say(f"· {name}: the same {rows:,} rows")
+        ask(self._place(url, made, ""), "/-/clear")
+        return first
+
+    def _run(self, url: str, made: Recording, name: str) -> Measurement:
+        return self._measured("bench.run", name, self._place(url, made, name))
+
+    def _run_units(self, url: str, made: Recording, count: int) -> Measurement:
+        return self._measured("bench.units", str(count), self._place(url, made, "units"))
+
+    def _measured(self, module: str, what: str, place: Place) -> Measurement:
+        command = [sys.executable, "-m", module, what, place.url, str(place.directory), place.key]
+        if place.certificate:
+            command.append(str(place.certificate))
+        finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=_ROOT)
+        return Measurement(**json.loads(finished.stdout))
+
+    def _place(self, url: str, made: Recording, name: str) -> Place:
+        return Place(url, made.directory, f"archives/{name}.zip", self._tls[0] if self._tls else None)
+
+
+def _is_fast(name: str) -> bool:
+    return name.startswith(("ours", "limit"))

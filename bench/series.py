@@ -1,0 +1,81 @@
+"""What was measured, in the shapes that it is reported in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.run import Measurement
+
+
+@dataclass
+class Race:
+    """The runs of several contenders over one recording, by contender."""
+
+    comments: int
+    records: int
+    megabytes: float
+    """Of DynamoDB's JSON."""
+    runs: dict[str, list[Measurement]]
+
+    def seconds(self, name: str) -> float:
+        return seconds(self.runs[name])
+
+    def cpu_seconds(self, name: str) -> float:
+        return median(run.cpu_seconds for run in self.runs[name])
+
+    def peak_mb(self, name: str) -> float:
+        return median(run.peak_mb for run in self.runs[name])
+
+    def times(self, name: str, other: str) -> float:
+        """How many times as long as the other it took."""
+        return self.seconds(name) / self.seconds(other)
+
+
+@dataclass
+class Rung:
+    label: str
+    units: int
+    """Side by side; at best they take this part of one's time."""
+    runs: list[Measurement]
+
+    @property
+    def seconds(self) -> float:
+        return seconds(self.runs)
+
+
+@dataclass
+class Ladder:
+    """Ours alone, under one condition after another, each compared with the first."""
+
+    title: str
+    note: str
+    records: int
+    rungs: list[Rung]
+
+    def share(self, rung: Rung) -> float:
+        """Of the first one's time."""
+        return rung.seconds / self.rungs[0].seconds
+
+    def ideal(self, rung: Rung) -> float:
+        """The seconds that it would take, did units not cost each other anything."""
+        return self.rungs[0].seconds * self.rungs[0].units / rung.units
+
+
+@dataclass
+class ColdStart:
+    """How long a package's handler is imported for, in processes that have imported nothing yet."""
+
+    function: str
+    milliseconds: list[float]
+    cpu_milliseconds: list[float]
+    """What other processes of the machine do not lengthen."""
+    heaviest: Sequence[tuple[str, float]]
+    """Modules and packages with their milliseconds, imports of their own not counted."""
+    kilobytes: float
+    """The package, zipped."""
+
+
+def seconds(runs: Sequence[Measurement]) -> float:
+    return median(run.seconds for run in runs)

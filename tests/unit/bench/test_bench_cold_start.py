@@ -1,0 +1,33 @@
+"""What a new Lambda imports is timed as SAM leaves it: zipped, dated 1980, by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench import cold_start
+from infra.package import compile_bytecode
+
+HANDLER = """
+import os, sys, time
+import colorsys
+import slow
+assert os.environ["SENDER"] and os.environ["EMAIL_LINK_SECONDS"] == "1"
+assert os.stat(__file__).st_mtime < 400_000_000, "not of 1980"
+assert not [path for path in sys.path if "site-packages" in path], sys.path
+assert __cached__ and os.path.exists(__cached__)
+"""
+
+
+def test_a_package_is_imported_by_itself_with_the_bytecode_that_it_brings(tmp_path: Path) -> None:
+    package = tmp_path / "NotifyFunction"
+    (package / "functions" / "notify").mkdir(parents=True)
+    (package / "functions" / "notify" / "handler.py").write_text(HANDLER)
+    (package / "slow.py").write_text("import time; time.sleep(0.05)")
+    compile_bytecode(package)
+    (start,) = cold_start.of_build(tmp_path, ["NotifyFunction"], 3)
+    assert len(start.milliseconds) == len(start.cpu_milliseconds) == 3
+    assert min(start.milliseconds) >= 50
+    heaviest = dict(start.heaviest)
+    assert heaviest["slow"] >= 50
+    assert "functions.notify.handler" in heaviest
+    assert 0 < start.kilobytes < 10
