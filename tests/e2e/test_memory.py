@@ -22,7 +22,7 @@ def peak_of_export(world: World, comments: int) -> float:
         shown = world.ended(token, world.ask(token))
         processes = [entry for entry in Path("/proc").glob("[0-9]*") if dynamodb in environment_of(entry)]
         peaks = [(entry / "status").read_text().partition("VmHWM:")[2].split()[0] for entry in processes]
-    assert shown["state"] == "ready", shown.get("failure")
+    assert shown["state"] == "ready", (shown.get("failure"), world.errors_of(shown["id"]))
     assert shown["progress"]["records"] == comments + 1
     return max(int(peak) for peak in peaks) / 1024
 

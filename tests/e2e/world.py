@@ -129,6 +129,14 @@ class World:
             )
         )
 
+    def errors_of(self, backup_id: str) -> list[dict[str, Any]]:
+        """What went wrong in the backup's execution, as its history tells it, mended or not."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history")
+        arn = self.execution(backup_id)["executionArn"]
+        events = [event for page in pages.paginate(executionArn=arn) for event in page["events"]]
+        details = [value for event in events for key, value in event.items() if key.endswith("EventDetails")]
+        return [one for one in details if "error" in one]
+
     def executions(self, status: str | None = None) -> list[str]:
         """The names of the workflow's executions, or of those in this status."""
         pages = self.client("stepfunctions").get_paginator("list_executions")
@@ -155,7 +163,7 @@ class World:
 
         The local AWS ends a function's processes when its configuration changes, whatever is at work.
         """
-        self._rest()
+        self.rest()
         functions, name = self.client("lambda"), self.resource("ExportBackupFunction")
         original = functions.get_function_configuration(FunctionName=name)
         own = original["Environment"]["Variables"]
@@ -165,14 +173,14 @@ class World:
         try:
             yield
         finally:
-            self._rest()
+            self.rest()
             functions.update_function_configuration(
                 FunctionName=name,
                 Environment={"Variables": own},
                 **{setting: original[setting] for setting in configuration},
             )
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
         """Wait until no execution is at work, or for as long as a small backup takes."""
         end = time.monotonic() + REST_SECONDS
         while self.executions("RUNNING") and time.monotonic() < end:
