@@ -88,7 +88,8 @@ class Backup:
     `progress` maps a unit's number to the records it has written so far, `units_done` names those that
     have written all. `finished_at`, `expires_at`,
     `bytes` and `replaced` are set on finished backups only (`expires_at`, `bytes` on ready ones).
-    `ended_by` is the name of whoever cancelled the backup or deleted its file, `deleted_at` when that was.
+    `ended_by` is the name of whoever cancelled the backup or deleted its file, `ended_by_sub` their id in the
+    user pool, `deleted_at` when that was.
     """
 
     account_id: str
@@ -111,6 +112,7 @@ class Backup:
     replaced: int | None = None
     mail: MailState | None = None
     ended_by: str | None = None
+    ended_by_sub: str | None = None
     deleted_at: datetime | None = None
 
     @property
@@ -191,6 +193,7 @@ def to_record(backup: Backup) -> dict[str, object]:
         "replaced": backup.replaced,
         "mail": backup.mail and backup.mail.value,
         "ended_by": backup.ended_by,
+        "ended_by_sub": backup.ended_by_sub,
         "deleted_at": backup.deleted_at and to_text(backup.deleted_at),
     }
     return record | {name: value for name, value in optional.items() if value is not None}
@@ -239,6 +242,7 @@ def from_record(record: Mapping[str, object]) -> Backup:
         replaced=fields.optional_number("replaced"),
         mail=MailState(mail) if mail else None,
         ended_by=fields.optional_text("ended_by"),
+        ended_by_sub=fields.optional_text("ended_by_sub"),
         deleted_at=fields.optional_moment("deleted_at"),
     )
 

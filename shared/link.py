@@ -8,6 +8,8 @@ most: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_manage-assume.ht
 
 from __future__ import annotations
 
+import math
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,8 +18,6 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-
-from shared.moments import Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
@@ -42,10 +42,18 @@ class ArchiveGone(Exception):
     """There is no object at the key any more. Nobody retries; the reader is told."""
 
 
+class TooLate(Exception):
+    """The time that the file was promised for is as good as over. Nobody retries; the reader is told."""
+
+
 @dataclass(frozen=True)
 class Link:
-    """A presigned GET. `url` is a secret until `ends_at`: it goes to its reader and into no log."""
+    """A presigned GET. `url` is a secret until `ends_at`: it goes to its reader and into no log.
 
+    `id` is none: the trail and AWS's own logs have it, and tell by it which link a download came by.
+    """
+
+    id: str
     url: str
     ends_at: datetime
 
@@ -56,25 +64,23 @@ class LinkSigner:
     `session` is the one that the caller's own clients come from: a second would read botocore's data again.
     """
 
-    def __init__(
-        self, session: boto3.Session, sts: STSClient, clock: Clock, *, role_arn: str, bucket: str
-    ) -> None:
+    def __init__(self, session: boto3.Session, sts: STSClient, *, role_arn: str, bucket: str) -> None:
         self._session = session
         self._sts = sts
-        self._clock = clock
         self._role_arn = role_arn
         self._bucket = bucket
 
-    def sign(self, object_key: str, *, backup_id: str, seconds: int) -> Link:
-        """A link that works for `seconds` (1 to 3600), or a little less where the session ends first.
+    def sign(self, object_key: str, *, backup_id: str, seconds: int, not_after: datetime) -> Link:
+        """A link that works for `seconds` (1 to 3600), or less: never beyond its session, nor `not_after`.
 
-        Raises ArchiveGone, and botocore's ClientError where STS or S3 refuses. The session is named after
-        the backup, so that CloudTrail and S3's access log tell which link a download came by.
+        Raises ArchiveGone, TooLate, and botocore's ClientError where STS or S3 refuses. The session is named
+        after backup and link, so that CloudTrail and S3's access log tell which link a download came by.
         """
+        link_id = secrets.token_hex(8)
         wanted = min(seconds, LONGEST_SECONDS)
         session = self._sts.assume_role(
             RoleArn=self._role_arn,
-            RoleSessionName=f"backup-{backup_id}",
+            RoleSessionName=f"backup-{backup_id}-{link_id}",
             DurationSeconds=max(SHORTEST_SESSION_SECONDS, min(wanted + SIGNING_SECONDS, LONGEST_SECONDS)),
         )["Credentials"]
         s3 = self._session.client(
@@ -90,13 +96,17 @@ class LinkSigner:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 raise ArchiveGone from None
             raise
-        left = int((session["Expiration"] - self._clock()).total_seconds())
-        url = s3.generate_presigned_url(
-            "get_object",
-            Params={"Bucket": self._bucket, "Key": object_key},
-            ExpiresIn=max(1, min(wanted, left)),
-        )
-        return Link(url, end_of(url))
+        latest = min(session["Expiration"], not_after)
+        while wanted >= 1:
+            url = s3.generate_presigned_url(
+                "get_object", Params={"Bucket": self._bucket, "Key": object_key}, ExpiresIn=wanted
+            )
+            # What S3 goes by stands in the URL. botocore dates it by the full second, by its own clock.
+            ends_at = end_of(url)
+            if ends_at <= latest:
+                return Link(link_id, url, ends_at)
+            wanted -= math.ceil((ends_at - latest).total_seconds())
+        raise TooLate
 
 
 def end_of(url: str) -> datetime:

@@ -12,46 +12,51 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared import leases
+from shared import leases, transactions
+from shared.audit import Entry
 from shared.backup import MailState
 from shared.items import to_item
 from shared.moments import to_text
 from shared.record_keys import account_of, backup_of, ended_key
+from shared.records import Records
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import UpdateItemInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateItemInputTypeDef
 
 MAIL_CLAIM = timedelta(minutes=10)
 """A claim on the e-mail older than this is taken over: its run is dead (notify may run for one minute)."""
 
 
-class MailClaims:
-    def __init__(self, client: DynamoDBClient, table_name: str) -> None:
-        self._client = client
-        self._table = table_name
+class MailClaims(Records):
+    def claim_mail(
+        self, account_id: str, backup_id: str, now: datetime, *, link: Entry | None = None
+    ) -> bool:
+        """Take the right to send this backup's e-mail. False where it is sent, refused or being sent.
 
-    def claim_mail(self, account_id: str, backup_id: str, now: datetime) -> bool:
-        """Take the right to send this backup's e-mail. False where it is sent, refused or being sent."""
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=ended_key(account_id, backup_id),
-                UpdateExpression="SET mail = :sending, mail_claimed_at = :now",
-                ConditionExpression=(
+        `link` says which download link the e-mail will hold, if any: it is in the trail before it goes out.
+        """
+        claim: TransactWriteItemTypeDef = {
+            "Update": {
+                "TableName": self._table,
+                "Key": ended_key(account_id, backup_id),
+                "UpdateExpression": "SET mail = :sending, mail_claimed_at = :now",
+                "ConditionExpression": (
                     "attribute_exists(pk) AND "
                     # True for the first sender.
                     "(attribute_not_exists(mail)"
                     # True where the last sender died before it could say how it went.
                     " OR (mail = :sending AND mail_claimed_at < :stale))"
                 ),
-                ExpressionAttributeValues={
+                "ExpressionAttributeValues": {
                     ":sending": {"S": MailState.SENDING.value},
                     ":now": {"S": to_text(now)},
                     ":stale": {"S": to_text(now - MAIL_CLAIM)},
                 },
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
+            }
+        }
+        try:
+            transactions.write(self._client, claim, *([self._trail.put(link)] if link else []))
+        except transactions.NotWritten:
             return False
         return True
 

@@ -12,8 +12,13 @@ HISTORY = "BACKUP#"
 _ACCOUNT = "ACCOUNT#"
 
 
+def account_key(account_id: str) -> str:
+    """The partition of the account's records."""
+    return _ACCOUNT + account_id
+
+
 def key(account_id: str, sk: str) -> Item:
-    return {"pk": {"S": _ACCOUNT + account_id}, "sk": {"S": sk}}
+    return {"pk": {"S": account_key(account_id)}, "sk": {"S": sk}}
 
 
 def ended_key(account_id: str, backup_id: str) -> Item:

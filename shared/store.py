@@ -12,6 +12,8 @@ overtaken run stops at its next write (the fence):
     closed by hand            PENDING(A) → BACKUP#A
     run B                                 put PENDING(B) ── …
 
+Each transition enters itself in the account's audit trail (audit.py), in the same transaction.
+
 A pending record has a lease too; when it runs out, the sweeper looks whether its run is alive (leases.py).
 """
 
@@ -19,25 +21,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from shared import leases
-from shared.backup import Backup, Failure, State, failure_record, from_record, to_record
-from shared.items import Item, found_by, from_item, to_item
+from shared import audit, leases, transactions
+from shared.accounts import Accounts
+from shared.backup import Backup, Failure, Person, State, failure_record, from_record, to_record
+from shared.items import from_item, to_item
 from shared.mail_claims import MailClaims
 from shared.moments import to_text
-from shared.record_keys import (
-    HISTORY,
-    PENDING,
-    PREFERENCES,
-    SETTINGS,
-    account_of,
-    ended_key,
-    key,
-)
+from shared.queries import newest_first
+from shared.record_keys import HISTORY, PENDING, account_key, account_of, ended_key, key
+from shared.trail import Trail
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -59,39 +56,16 @@ class Superseded(Exception):
     """This backup is no longer the account's running one: its run must stop. Nobody retries."""
 
 
-@dataclass(frozen=True)
-class AccountSettings:
-    account_id: str
-    name: str
-    plan: str
-    encoding: str
-
-
-class BackupStore(MailClaims):
+class BackupStore(Accounts, MailClaims):
     """`history_days` is how long finished backups stay listed; TTL then collects them."""
 
-    def __init__(self, client: DynamoDBClient, table_name: str, *, history_days: int = 730) -> None:
-        super().__init__(client, table_name)
+    def __init__(
+        self, client: DynamoDBClient, table_name: str, trail: Trail, *, history_days: int = 730
+    ) -> None:
+        super().__init__(client, table_name, trail)
         self._history_days = history_days
 
     # --- reading ---
-
-    def settings(self, account_id: str) -> AccountSettings | None:
-        """What the operator's product says of the account; None for an account it never named.
-
-        The encoding is the one that the account has chosen, where it has: that choice has a record of its
-        own, which the product does not overwrite when it writes the settings again.
-        """
-        record = self._get(account_id, SETTINGS)
-        if record is None:
-            return None
-        record |= self._get(account_id, PREFERENCES) or {}
-        return AccountSettings(
-            account_id=account_id,
-            name=str(record.get("name", "")),
-            plan=str(record.get("plan", "")),
-            encoding=str(record.get("encoding", "utf-8")),
-        )
 
     def running(self, account_id: str) -> Backup | None:
         """The account's running backup, if there is one."""
@@ -122,32 +96,33 @@ class BackupStore(MailClaims):
                 return backup
         return None
 
-    # --- what the account chooses ---
-
-    def choose_encoding(self, account_id: str, encoding: str) -> None:
-        """Keep the encoding for the account's next backups."""
-        self._client.put_item(
-            TableName=self._table, Item=self._record(account_id, PREFERENCES, {"encoding": encoding})
-        )
-
     # --- the lock, and the way through the workflow ---
 
     def claim(self, backup: Backup) -> None:
-        """Put the pending record. Raises AlreadyRunning, with the running backup, where there is one."""
+        """Put the pending record. Raises AlreadyRunning, with the running backup, where there is one.
+
+        Claiming with the same backup again does nothing, even where it has ended since.
+        """
         lease = leases.lease(leases.RUNNING, backup.requested_at)
-        record = self._record(backup.account_id, PENDING, to_record(backup) | lease)
         try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=record,
-                # True where the account has no pending record: nothing of it is alive.
-                ConditionExpression="attribute_not_exists(pk)",
-                # The loser is told who won without a second read, which could find another one.
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            transactions.write(
+                self._client,
+                {
+                    "Put": {
+                        "TableName": self._table,
+                        "Item": self._record(backup.account_id, PENDING, to_record(backup) | lease),
+                        # True where the account has no pending record: nothing of it is alive.
+                        "ConditionExpression": "attribute_not_exists(pk)",
+                        # The loser is told who won without a second read, which could find another one.
+                        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                    }
+                },
+                self._trail.put(audit.requested(backup)),
             )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
-            running = from_record(found_by(error))
-            # botocore repeats a put whose answer was lost, and then meets its own record.
+        except transactions.NotWritten as refusal:
+            # A claim whose answer was lost may be repeated, and then meets its own record; or just its own
+            # entry in the trail, where somebody was quick to cancel it.
+            running = from_record(refusal.found[0]) if refusal.found[0] else backup
             if running.id != backup.id:
                 raise AlreadyRunning(running) from None
 
@@ -211,63 +186,71 @@ class BackupStore(MailClaims):
         if untold:
             record |= leases.lease(leases.UNTOLD, backup.finished_at)
         try:
-            self._client.transact_write_items(
-                TransactItems=[
-                    {
-                        "Delete": {
-                            "TableName": self._table,
-                            "Key": key(backup.account_id, PENDING),
-                            # True while this backup holds the lock.
-                            "ConditionExpression": "backup_id = :id",
-                            "ExpressionAttributeValues": {":id": {"S": backup.id}},
-                        }
-                    },
-                    {
-                        "Put": {
-                            "TableName": self._table,
-                            "Item": self._record(backup.account_id, HISTORY + backup.id, record),
-                            # True while this backup has not ended: a terminal state never changes.
-                            "ConditionExpression": "attribute_not_exists(pk)",
-                        }
-                    },
-                ],
+            transactions.write(
+                self._client,
+                {
+                    "Delete": {
+                        "TableName": self._table,
+                        "Key": key(backup.account_id, PENDING),
+                        # True while this backup holds the lock.
+                        "ConditionExpression": "backup_id = :id",
+                        "ExpressionAttributeValues": {":id": {"S": backup.id}},
+                    }
+                },
+                {
+                    "Put": {
+                        "TableName": self._table,
+                        "Item": self._record(backup.account_id, HISTORY + backup.id, record),
+                        # True while this backup has not ended: a terminal state never changes.
+                        "ConditionExpression": "attribute_not_exists(pk)",
+                    }
+                },
+                *map(self._trail.put, audit.ended(backup)),
             )
-        except self._client.exceptions.TransactionCanceledException as error:
-            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-            if reasons - {"None", "ConditionalCheckFailed"}:
-                raise  # throttled or in conflict with another transaction: the caller's retry
+        except transactions.NotWritten:
             ended = self._get(backup.account_id, HISTORY + backup.id)
             if ended is None or ended["state"] != backup.state.value:
                 raise Superseded from None
 
-    def delete(self, backup: Backup, *, by: str, now: datetime) -> Backup:
+    def delete(self, backup: Backup, *, by: Person, now: datetime) -> Backup:
         """Say that the backup's file is deleted; returns the backup as it then stands.
 
         Doing it again changes nothing. Raises Superseded where the backup never was ready.
         """
-        try:
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key=ended_key(backup.account_id, backup.id),
-                UpdateExpression="SET #state = :deleted, ended_by = :by, deleted_at = :now",
-                # True for a backup that is ready, also where its promised days are over.
-                ConditionExpression="#state = :ready",
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues={
-                    ":ready": {"S": State.READY.value},
-                    ":deleted": {"S": State.DELETED.value},
-                    ":by": {"S": by},
-                    ":now": {"S": to_text(now)},
+        entry = audit.deleted(dataclasses.replace(backup, ended_by=by.name, ended_by_sub=by.sub), now)
+        expiry = audit.expired(backup)
+        to_come = [expiry] if expiry is not None and now < expiry.at else []
+        with suppress(transactions.NotWritten):  # it is deleted already, or never was ready
+            transactions.write(
+                self._client,
+                {
+                    "Update": {
+                        "TableName": self._table,
+                        "Key": ended_key(backup.account_id, backup.id),
+                        "UpdateExpression": (
+                            "SET #state = :deleted, ended_by = :by, ended_by_sub = :sub, deleted_at = :now"
+                        ),
+                        # True for a backup that is ready, also where its promised days are over.
+                        "ConditionExpression": "#state = :ready",
+                        "ExpressionAttributeNames": {"#state": "state"},
+                        "ExpressionAttributeValues": to_item(
+                            {
+                                ":ready": State.READY.value,
+                                ":deleted": State.DELETED.value,
+                                ":by": by.name,
+                                ":sub": by.sub,
+                                ":now": to_text(now),
+                            }
+                        ),
+                    }
                 },
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                self._trail.put(entry),
+                *map(self._trail.withdraw, to_come),
             )
-        except self._client.exceptions.ConditionalCheckFailedException as error:
-            found = found_by(error)
-            if found.get("state") != State.DELETED.value:
-                raise Superseded from None
-            return from_record(found)
-        return from_record(from_item(answer["Attributes"]))
+        record = self._get(backup.account_id, HISTORY + backup.id)
+        if record is None or record["state"] != State.DELETED.value:
+            raise Superseded
+        return from_record(record)
 
     # --- what the sweeper looks after ---
 
@@ -289,39 +272,19 @@ class BackupStore(MailClaims):
 
     # --- DynamoDB ---
 
-    @staticmethod
-    def _record(account_id: str, sk: str, values: Mapping[str, object]) -> Item:
-        return key(account_id, sk) | to_item(values)
-
-    def _get(self, account_id: str, sk: str) -> dict[str, Any] | None:
-        answer = self._client.get_item(TableName=self._table, Key=key(account_id, sk), ConsistentRead=True)
-        return from_item(answer["Item"]) if "Item" in answer else None
-
     def _newest_first(
         self, account_id: str, *, limit: int | None, before: str | None
     ) -> Iterator[dict[str, Any]]:
-        newest = f"{HISTORY}{before}" if before else f"{HISTORY}~"  # '~' sorts after every ULID
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND sk BETWEEN :oldest AND :newest",
-            ExpressionAttributeValues={
-                ":pk": {"S": f"ACCOUNT#{account_id}"},
-                ":oldest": {"S": HISTORY},
-                ":newest": {"S": newest},
-            },
-            ScanIndexForward=False,
-            ConsistentRead=True,
-            PaginationConfig={"PageSize": 25 if limit is None else limit + 1},
+        entries = newest_first(
+            self._client,
+            self._table,
+            pk=account_key(account_id),
+            oldest=HISTORY,
+            newest=HISTORY + (before or "~"),  # '~' sorts after every ULID
+            page_size=25 if limit is None else limit + 1,
         )
-        found = 0
-        for page in pages:
-            for item in page["Items"]:
-                if before and item["sk"]["S"] == f"{HISTORY}{before}":
-                    continue
-                yield from_item(item)
-                found += 1
-                if found == limit:
-                    return
+        older = (from_item(item) for item in entries if item["sk"]["S"] != f"{HISTORY}{before}")
+        return islice(older, limit)
 
     def _update_pending(
         self,
@@ -355,6 +318,8 @@ def failed(backup: Backup, failure: Failure, now: datetime) -> Backup:
     return dataclasses.replace(backup, state=State.FAILED, failure=backup.failure or failure, finished_at=now)
 
 
-def cancelled(backup: Backup, by: str, now: datetime) -> Backup:
+def cancelled(backup: Backup, by: Person, now: datetime) -> Backup:
     """The backup as it ends when somebody of the account cancels it."""
-    return dataclasses.replace(backup, state=State.CANCELLED, ended_by=by, finished_at=now)
+    return dataclasses.replace(
+        backup, state=State.CANCELLED, ended_by=by.name, ended_by_sub=by.sub, finished_at=now
+    )

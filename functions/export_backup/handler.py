@@ -23,6 +23,7 @@ from shared.environment import read_settings
 from shared.logs import get_logger, shape_of
 from shared.moments import utc_now
 from shared.store import BackupStore, Superseded
+from shared.trail import Trail
 
 logger = get_logger("export_backup")
 settings = read_settings(Settings, os.environ)
@@ -32,7 +33,12 @@ _config = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard"
 dynamodb = boto3.client("dynamodb", config=_config)
 # A client of its own, since its answers to Query come unparsed.
 records = tapped(boto3.client("dynamodb", config=_config))
-store = BackupStore(dynamodb, settings.table_name, history_days=settings.history_days)
+store = BackupStore(
+    dynamodb,
+    settings.table_name,
+    Trail(dynamodb, settings.audit_table_name, days=settings.audit_days),
+    history_days=settings.history_days,
+)
 steps = Steps(
     store,
     lambda account_id: Source(records, settings.source_table_name, account_id),

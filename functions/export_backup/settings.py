@@ -12,6 +12,8 @@ class Settings:
     bucket_name: str
     retention_days: int
     history_days: int
+    audit_table_name: str
+    audit_days: int
     export_concurrency: int
     # No operator sets these: the tests do, who have neither the data nor the time that they stand for.
     unit_bytes: int = Limits.unit_bytes

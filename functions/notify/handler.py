@@ -20,6 +20,7 @@ from shared.link import LinkSigner
 from shared.logs import get_logger, shape_of
 from shared.moments import utc_now
 from shared.store import BackupStore
+from shared.trail import Trail
 
 _PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=2, read_timeout=3)
 # botocore would repeat a SendEmail whose answer was lost: a second mail that nobody counts. The waits
@@ -29,12 +30,16 @@ _ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_ti
 settings = read_settings(Settings, os.environ)
 session = boto3.Session()
 logger = get_logger("notify")
+dynamodb = session.client("dynamodb", config=_PATIENT)
 notice = Notice(
-    BackupStore(session.client("dynamodb", config=_PATIENT), settings.table_name),
+    BackupStore(
+        dynamodb,
+        settings.table_name,
+        Trail(dynamodb, settings.audit_table_name, days=settings.audit_days),
+    ),
     LinkSigner(
         session,
         session.client("sts", config=_PATIENT),
-        utc_now,
         role_arn=settings.download_role_arn,
         bucket=settings.bucket_name,
     ),

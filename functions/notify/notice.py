@@ -34,9 +34,11 @@ from functions.notify.address import plain_address
 from functions.notify.mail import failure_mail, ready_mail
 from functions.notify.postbox import NotTaken, Postbox, Refused, Unanswered
 from functions.notify.rendering import Letter, letter_of
+from shared import audit
+from shared.audit import Way
 from shared.backup import Backup, MailState, State
 from shared.languages import Languages
-from shared.link import ArchiveGone, LinkSigner
+from shared.link import ArchiveGone, Link, LinkSigner, TooLate
 from shared.logs import shape_of
 from shared.moments import Clock
 from shared.store import BackupStore
@@ -109,10 +111,10 @@ class Notice:
         if _settled(backup):
             return Told.ALREADY
         try:
-            address, letter = self._write(backup)
+            address, letter, link = self._write(backup)
         except _Unsendable as why:
             return self._settle_without_sending(backup, str(why))
-        self._claim(backup)
+        self._claim(backup, link)
         return self._send(backup, letter, address)
 
     def _ended(self, account_id: str, backup_id: str) -> Backup:
@@ -121,20 +123,32 @@ class Notice:
             raise NoOutcome("the backup is unknown or has not ended")
         return backup
 
-    def _write(self, backup: Backup) -> tuple[str, Letter]:
-        """The address and the letter. Raises _Unsendable or MailDelayed."""
+    def _write(self, backup: Backup) -> tuple[str, Letter, Link | None]:
+        """The address, the letter, and the link in it, if any. Raises _Unsendable or MailDelayed."""
         address = plain_address(backup.requested_by.email)
         if address is None:
             raise _Unsendable("no_address")
         language = self._languages.best(backup.requested_by.language)
         if backup.state is State.FAILED:
             mail = failure_mail(backup, language, product=self._product, tab_url=self._tab_url)
-            return address, letter_of(mail)
-        seconds = self._seconds_of_link(backup)
+            return address, letter_of(mail), None
+        link = self._signed(backup)
+        mail = ready_mail(backup, link, language, product=self._product, tab_url=self._tab_url)
+        return address, letter_of(mail), link
+
+    def _signed(self, backup: Backup) -> Link:
+        """A link that ends with its file's promise at the latest. Raises _Unsendable or MailDelayed."""
+        expires_at = backup.expires_at or self._clock()
+        if expires_at - self._clock() < WORTH_FETCHING:
+            raise _Unsendable("expired")
         try:
-            link = self._signer.sign(backup.object_key, backup_id=backup.id, seconds=seconds)
+            return self._signer.sign(
+                backup.object_key, backup_id=backup.id, seconds=self._link_seconds, not_after=expires_at
+            )
         except ArchiveGone:
             raise _Unsendable("archive_gone") from None
+        except TooLate:
+            raise _Unsendable("expired") from None
         except ClientError as error:
             if _is_definite(error):
                 self._logger.error("download link was refused", shape=shape_of(error), extra=_ids(backup))
@@ -142,24 +156,21 @@ class Notice:
             raise self._delayed(backup, "link_unavailable") from None
         except BotoCoreError:
             raise self._delayed(backup, "link_unavailable") from None
-        mail = ready_mail(backup, link, language, product=self._product, tab_url=self._tab_url)
-        return address, letter_of(mail)
-
-    def _seconds_of_link(self, backup: Backup) -> int:
-        """No link outlives its file's promise: behind it would be S3's error page, or worse, the file."""
-        left = (backup.expires_at or self._clock()) - self._clock()
-        if left < WORTH_FETCHING:
-            raise _Unsendable("expired")
-        return min(self._link_seconds, int(left.total_seconds()))
 
     def _settle_without_sending(self, backup: Backup, why: str) -> Told:
         self._claim(backup)
         self._mark(backup, MailState.NOT_SENT)
         return self._not_sent(backup, why)
 
-    def _claim(self, backup: Backup) -> None:
-        """Raises MailDelayed where another run has the claim: only its end tells whether there is a mail."""
-        if not self._store.claim_mail(backup.account_id, backup.id, self._clock()):
+    def _claim(self, backup: Backup, link: Link | None = None) -> None:
+        """Raises MailDelayed where another run has the claim: only its end tells whether there is a mail.
+
+        With the claim the link is entered in the trail, so that none goes out that is not there. One whose
+        mail SES then does not take stands there too; the retry makes another one.
+        """
+        now = self._clock()
+        entry = None if link is None else audit.link_made(backup, link, Way.MAIL, backup.requested_by, now)
+        if not self._store.claim_mail(backup.account_id, backup.id, now, link=entry):
             raise self._delayed(backup, "claimed")
 
     def _send(self, backup: Backup, letter: Letter, address: str) -> Told:

@@ -13,6 +13,8 @@ class Settings:
     sender: str
     """The address that the mails come from; SES must have verified it or its domain."""
     product_name: str
+    audit_table_name: str
+    audit_days: int
     tab_url: str
     """Where a signed-in user finds the Backups tab."""
     email_link_seconds: int = 3600

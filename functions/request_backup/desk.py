@@ -22,19 +22,25 @@ from functions.request_backup.refusals import (
 )
 from functions.request_backup.removal import MEANT, Removal
 from functions.request_backup.workflow import Start, Workflow
+from shared import audit
+from shared.accounts import AccountSettings
+from shared.audit import Entry, Way, is_entry_id
 from shared.backup import Backup, Failure, Person, Reason, State, new_backup
 from shared.encodings import DEFAULT_ENCODING, ENCODING_NAMES
 from shared.ids import is_backup_id
-from shared.link import ArchiveGone, Link, LinkSigner
+from shared.link import ArchiveGone, Link, LinkSigner, TooLate
 from shared.moments import Clock, to_text
-from shared.store import AccountSettings, AlreadyRunning, BackupStore, Superseded, failed
+from shared.store import AlreadyRunning, BackupStore, Superseded, failed
+from shared.trail import Trail
 
 PLANS_WITH_BACKUPS = frozenset({"enterprise", "unlimited"})
 LINK_SECONDS = 300
 """A link that someone has just clicked for is used at once."""
 HISTORY_PAGE = 20
+AUDIT_PAGE = 50
 STARTS_WITHIN = timedelta(seconds=30)
 """A backup that is pending for longer was probably never started."""
+_EXPIRED = "It was kept until the day that its e-mail named. Request a new backup."
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,19 @@ class Overview:
     next_before: str | None
 
 
+@dataclass(frozen=True)
+class AuditPage:
+    """A page of the account's trail, newest first, and the id from which the next one goes on, if any."""
+
+    entries: list[Entry]
+    next_before: str | None
+
+
 class Desk:
     def __init__(
         self,
         store: BackupStore,
+        trail: Trail,
         workflow: Workflow,
         signer: LinkSigner,
         removal: Removal,
@@ -68,6 +83,7 @@ class Desk:
         sales_contact: str,
     ) -> None:
         self._store = store
+        self._trail = trail
         self._workflow = workflow
         self._signer = signer
         self._removal = removal
@@ -142,19 +158,21 @@ class Desk:
         return backup
 
     def download(self, caller: Caller, backup_id: str) -> tuple[Backup, Link]:
-        """A fresh link to a ready backup. Raises NotAnAdmin, UnknownBackup, NotReady, FileGone."""
+        """A fresh link to a ready backup, which is in the trail before it is handed out.
+
+        Raises NotAnAdmin, UnknownBackup, NotReady, FileGone.
+        """
         backup = self.show(caller, backup_id)
         self._check_admin(caller)
         match backup.state_at(self._clock()):
             case State.DELETED:
                 raise FileGone("It was deleted by an administrator of your account. Request a new backup.")
             case State.EXPIRED:
-                raise FileGone("It was kept until the day that its e-mail named. Request a new backup.")
+                raise FileGone(_EXPIRED)
             case State.READY:
-                try:
-                    link = self._signer.sign(backup.object_key, backup_id=backup.id, seconds=LINK_SECONDS)
-                except ArchiveGone:
-                    raise FileGone("Request a new backup.") from None
+                link = self._signed(backup)
+                made = audit.link_made(backup, link, Way.TAB, caller.person, self._clock())
+                self._trail.append(made)
                 return backup, link
             case state:
                 raise NotReady(f"It is {state.value}.", state=state.value)
@@ -178,7 +196,36 @@ class Desk:
         """
         account = self._account(caller)
         self._check_may_manage(caller, account)
-        self._store.choose_encoding(account.account_id, encoding)
+        self._store.choose_encoding(account.account_id, encoding, by=caller.person, now=self._clock())
+
+    def audit(self, caller: Caller, *, before: str | None = None) -> AuditPage:
+        """The account's trail, newest first, from before the entry with the id `before`.
+
+        Raises UnknownAccount, NotAnAdmin, MalformedRequest.
+        """
+        account = self._account(caller)
+        self._check_admin(caller)
+        if before is not None and not is_entry_id(before):
+            raise MalformedRequest("`before` is the id of an entry.")
+        # One more than a page, to know whether there is a next one.
+        entries = self._trail.page(
+            account.account_id, self._clock(), limit=AUDIT_PAGE + 1, before=before
+        )
+        page = entries[:AUDIT_PAGE]
+        return AuditPage(page, page[-1].id if len(entries) > AUDIT_PAGE else None)
+
+    def _signed(self, backup: Backup) -> Link:
+        try:
+            return self._signer.sign(
+                backup.object_key,
+                backup_id=backup.id,
+                seconds=LINK_SECONDS,
+                not_after=backup.expires_at or self._clock(),
+            )
+        except ArchiveGone:
+            raise FileGone("Request a new backup.") from None
+        except TooLate:
+            raise FileGone(_EXPIRED) from None
 
     def _account(self, caller: Caller) -> AccountSettings:
         account = self._store.settings(caller.account_id)

@@ -23,6 +23,7 @@ from shared.link import LinkSigner
 from shared.logs import get_logger
 from shared.moments import utc_now
 from shared.store import BackupStore
+from shared.trail import Trail
 
 logger = get_logger("request_backup")
 settings = read_settings(Settings, os.environ)
@@ -30,17 +31,17 @@ session = boto3.Session()
 # Three tries of four seconds each stay well within the 29 seconds that API Gateway waits.
 _config = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 3})
 
-store = BackupStore(
-    session.client("dynamodb", config=_config), settings.table_name, history_days=settings.history_days
-)
+dynamodb = session.client("dynamodb", config=_config)
+trail = Trail(dynamodb, settings.audit_table_name, days=settings.audit_days)
+store = BackupStore(dynamodb, settings.table_name, trail, history_days=settings.history_days)
 workflow = Workflow(session.client("stepfunctions", config=_config), settings.state_machine_arn)
 desk = Desk(
     store,
+    trail,
     workflow,
     LinkSigner(
         session,
         session.client("sts", config=_config),
-        utc_now,
         role_arn=settings.download_role_arn,
         bucket=settings.bucket_name,
     ),

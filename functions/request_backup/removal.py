@@ -64,7 +64,7 @@ class Removal:
     def _cancel(self, backup: Backup, by: Person) -> Backup:
         # First of all: it frees the account, and it is the fence at which every step of the run stops.
         try:
-            self._store.finish(cancelled(backup, by.name, self._clock()))
+            self._store.finish(cancelled(backup, by, self._clock()))
         except Superseded:
             raise self._overtaken(backup) from None
         self._logger.info("backup cancelled", backup_id=backup.id, account_id=backup.account_id, user=by.sub)
@@ -91,7 +91,7 @@ class Removal:
         # The file first: where this answers, it is gone, and where it dies in between, doing it again mends.
         self._archives.delete(backup.object_key)
         try:
-            deleted = self._store.delete(backup, by=by.name, now=self._clock())
+            deleted = self._store.delete(backup, by=by, now=self._clock())
         except Superseded:
             raise self._overtaken(backup) from None
         self._logger.info("backup deleted", backup_id=backup.id, account_id=backup.account_id, user=by.sub)

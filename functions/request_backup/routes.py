@@ -17,7 +17,7 @@ from functions.request_backup.caller import Caller, identify
 from functions.request_backup.desk import Desk
 from functions.request_backup.refusals import Refusal, StartRefused
 from functions.request_backup.site import Site
-from functions.request_backup.views import backup_view, link_view, overview_view
+from functions.request_backup.views import audit_view, backup_view, link_view, overview_view
 from shared.aws_errors import may_pass
 from shared.logs import shape_of
 from shared.moments import Clock
@@ -82,6 +82,11 @@ def make_api(
         )
         return _answer(200, {"encoding": encoding})
 
+    @api.get("/audit")
+    def audit() -> Response[str]:
+        query = api.current_event.query_string_parameters or {}
+        return _answer(200, audit_view(desk.audit(caller(), before=query.get("before"))))
+
     @api.get("/")
     def page() -> Response[str]:
         event = api.current_event.raw_event
@@ -99,10 +104,10 @@ def make_api(
 
     @api.get("/page/<file>")
     def page_file(file: str) -> Response[str]:
-        if file == "words.json":
-            query = api.current_event.query_string_parameters or {}
-            return site.words(locale=query.get("locale"), accept_language=header("accept-language") or "")
-        answer = site.file(file, known=header("if-none-match"))
+        query = api.current_event.query_string_parameters or {}
+        answer = site.words(
+            file, locale=query.get("locale"), accept_language=header("accept-language") or ""
+        ) or site.file(file, known=header("if-none-match"))
         return answer or problems.answer(problems.NO_SUCH_ROUTE, "openapi.yaml lists what there is.")
 
     @api.get("/openapi.yaml")

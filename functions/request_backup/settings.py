@@ -12,6 +12,8 @@ class Settings:
     admin_group: str
     sales_contact: str
     history_days: int
+    audit_table_name: str
+    audit_days: int
     export_function_name: str
     product_name: str
     tab_origin: str

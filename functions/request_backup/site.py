@@ -21,6 +21,9 @@ DIRECTORY = Path(__file__).with_name("page")
 NO_SIGN_IN = "none"
 """What the stage says where no hosted sign-in leads to this page."""
 
+PARTS = frozenset({"chooser", "question", "running", "trail"})
+"""Scripts that are loaded when what they show is wanted, and then with words of their own."""
+
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 # Asked for again at each visit, mostly answered with 304: no page is made of old files and new ones.
 _KEPT = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
@@ -81,16 +84,25 @@ class Site:
             return Response(HTTPStatus.NOT_MODIFIED, None, "", headers)
         return Response(HTTPStatus.OK, f"{_TYPES[Path(name).suffix]}; charset=utf-8", body, headers)
 
-    def words(self, *, locale: str | None, accept_language: str) -> Response[str]:
-        """The page's words in the language of the user's `locale`, else the browser's, else English."""
+    def words(self, name: str, *, locale: str | None, accept_language: str) -> Response[str] | None:
+        """The words of the page (`words.json`) or of one of its PARTS (`trail.json`); None for other names.
+
+        In the language of the user's `locale`, else the browser's, else English.
+        """
         language, tag = self._languages.chosen([*([locale] if locale else []), *_tags(accept_language)])
-        body = {
-            "language": language.code,
-            "locale": language.forms_for(tag),
-            **{name: language.words[name] for name in ("byte", "sizes", "size")},
-            "reasons": language.table("reasons"),
-            **language.table("page"),
-        }
+        part, _, kind = name.partition(".")
+        if kind == "json" and part in PARTS:
+            body: dict[str, object] = {part: language.table(part)}
+        elif name == "words.json":
+            body = {
+                "language": language.code,
+                "locale": language.forms_for(tag),
+                **{key: language.words[key] for key in ("byte", "sizes", "size")},
+                "reasons": language.table("reasons"),
+                **language.table("page"),
+            }
+        else:
+            return None
         headers = _KEPT | _ANY_ORIGIN | {"Content-Language": language.code, "Vary": "Accept-Language"}
         return Response(
             HTTPStatus.OK,

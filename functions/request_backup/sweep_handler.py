@@ -20,6 +20,7 @@ from shared.environment import read_settings
 from shared.logs import get_logger, shape_of
 from shared.moments import utc_now
 from shared.store import BackupStore
+from shared.trail import Trail
 
 logger = get_logger("sweep_backups")
 settings = read_settings(Settings, os.environ)
@@ -28,9 +29,13 @@ _config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard",
 _patient = Config(connect_timeout=2, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 2})
 
 functions = boto3.client("lambda", config=_config)
+dynamodb = boto3.client("dynamodb", config=_config)
 sweeper = Sweeper(
     BackupStore(
-        boto3.client("dynamodb", config=_config), settings.table_name, history_days=settings.history_days
+        dynamodb,
+        settings.table_name,
+        Trail(dynamodb, settings.audit_table_name, days=settings.audit_days),
+        history_days=settings.history_days,
     ),
     Workflow(boto3.client("stepfunctions", config=_config), settings.state_machine_arn),
     ReadyStep(boto3.client("lambda", config=_patient), settings.export_function_name),

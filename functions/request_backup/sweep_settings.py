@@ -10,3 +10,5 @@ class Settings:
     export_function_name: str
     notify_function_name: str
     history_days: int
+    audit_table_name: str
+    audit_days: int

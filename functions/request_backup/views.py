@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from functions.request_backup.desk import Overview
+from functions.request_backup.desk import AuditPage, Overview
 from functions.request_backup.problems import type_of
 from functions.request_backup.refusals import Refusal
+from shared.audit import Entry
 from shared.backup import Backup, State
 from shared.encodings import ENCODING_NAMES
 from shared.link import Link
@@ -75,3 +76,28 @@ def link_view(backup: Backup, link: Link) -> dict[str, object]:
         "ends_at": to_text(link.ends_at),
         "file": {"name": backup.file_name, "bytes": backup.bytes},
     }
+
+
+def audit_view(page: AuditPage) -> dict[str, object]:
+    return {
+        "entries": [_entry_view(entry) for entry in page.entries],
+        "next": f"?before={page.next_before}" if page.next_before else None,
+    }
+
+
+def _entry_view(entry: Entry) -> dict[str, object]:
+    view: dict[str, object] = {"id": entry.id, "at": to_text(entry.at), "event": entry.event.value}
+    if entry.backup_id and entry.requested_at:
+        view["backup"] = {"id": entry.backup_id, "requested_at": to_text(entry.requested_at)}
+    if entry.by:
+        view["by"] = {"id": entry.by.id, "name": entry.by.name}
+    if entry.reason:
+        view["reason"] = entry.reason.value
+    if entry.expires_at:
+        view["expires_at"] = to_text(entry.expires_at)
+    if entry.link:
+        link = entry.link
+        view["link"] = {"id": link.id, "way": link.way.value, "ends_at": to_text(link.ends_at)}
+    if entry.encoding:
+        view["encoding"] = entry.encoding
+    return view

@@ -16,6 +16,7 @@ from tests.e2e.world import World
 
 BYTES = 142_950  # 139.6 KB
 RECORDS = 12_345
+BO = Person(sub="bo", name="Bo de Vries", email="bo@example.com", language="en")
 KEPT = timedelta(days=14)
 
 Words = Mapping[str, object]
@@ -84,7 +85,7 @@ def failed_backup(world: World, account: seed.Account, reason: Reason = Reason.S
 
 
 def cancelled_backup(world: World, account: seed.Account) -> Backup:
-    backup = cancelled(pending(world, account), "Bo de Vries", datetime.now(UTC))
+    backup = cancelled(pending(world, account), BO, datetime.now(UTC))
     world.store().finish(backup)
     return backup
 
@@ -92,7 +93,7 @@ def cancelled_backup(world: World, account: seed.Account) -> Backup:
 def deleted_backup(world: World, account: seed.Account) -> Backup:
     backup = ready(world, account)
     world.client("s3").delete_object(Bucket=world.outputs["Bucket"], Key=backup.object_key)
-    return world.store().delete(backup, by="Bo de Vries", now=datetime.now(UTC))
+    return world.store().delete(backup, by=BO, now=datetime.now(UTC))
 
 
 # --- what a reader looks for ---
@@ -108,6 +109,11 @@ def card(page: Page, title: str) -> Locator:
 
 def row(page: Page, text: str) -> Locator:
     return page.get_by_role("row").filter(has_text=text)
+
+
+def trail(page: Page) -> Locator:
+    """The entries of the audit trail, as far as it is open."""
+    return page.get_by_role("list", name="Who did what").get_by_role("listitem")
 
 
 def sticking_out(page: Page) -> list[str]:

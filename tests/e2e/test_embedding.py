@@ -40,6 +40,8 @@ def test_the_element_works_on_a_page_of_another_origin(world: World, windows: Wi
     page.get_by_label("Data encoding").select_option("utf-16")
     button(page, "Save").click()  # PUT: the browser asks first whether it may
     seen(page, "Saved.")
+    button(page, "Who did what").click()
+    seen(page, "chose the encoding UTF-16.")
     picture(page, "tab-embedded-light")
 
 

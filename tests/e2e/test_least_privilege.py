@@ -190,7 +190,7 @@ def cleans_up(world: World) -> bool:
     world.step("assemble", backup, exported=units)
     assert world.objects(f"staging/{backup.id}/")
     assert world.objects(backup.object_key)
-    world.store().finish(cancelled(backup, "Ann Other", datetime.now(UTC)))
+    world.store().finish(cancelled(backup, backup.requested_by, datetime.now(UTC)))
     cleaned = not world.step("clean", backup)["FunctionError"]
     left = world.objects(f"staging/{backup.id}/") + world.objects(backup.object_key)
     assert cleaned == (not left)

@@ -60,7 +60,7 @@ def page_of(kind: str, code: str, name: str = "ProofDesk") -> str:
         person = dataclasses.replace(person, name=name)
     backup = dataclasses.replace(READY, requested_by=person)
     if kind == "ready":
-        link = Link(URL, datetime(2026, 11, 22, 11, 15, 3, tzinfo=UTC))
+        link = Link("1f0c4a52d3b6e789", URL, datetime(2026, 11, 22, 11, 15, 3, tzinfo=UTC))
         return letter_of(ready_mail(backup, link, language, product=name, tab_url=TAB)).html
     failed = dataclasses.replace(
         backup, state=State.FAILED, failure=Failure(Reason.SOURCE_UNAVAILABLE), replaced=None

@@ -186,9 +186,38 @@ def test_who_may_not_ask_sees_the_last_backup_and_no_way_to_touch_it(world: Worl
     page = windows.signed_in(world.person(account.id, group=None), world.page_url).page
     seen(page, "Backup created on ")
     seen(page, "Only administrators of your account can request and download backups.")
-    for name in ("Request new backup", "Download", "Delete", "Edit", "Cancel"):
+    for name in ("Request new backup", "Download", "Delete", "Edit", "Cancel", "Who did what"):
         expect(page.get_by_role("main").get_by_role("button", name=name)).to_have_count(0)
     look(page, "not-allowed")
+
+
+def test_who_did_what_is_shown_to_administrators(world: World, windows: Windows) -> None:
+    account = world.account()
+    tab.ready(world, account, age=timedelta(days=20))
+    tab.failed_backup(world, account)
+    tab.cancelled_backup(world, account)
+    tab.deleted_backup(world, account)
+    page = windows.signed_in(world.person(account.id), world.page_url).page
+    button(page, "Who did what").click()
+    entries = tab.trail(page)
+    expect(entries).to_have_count(10)
+    for text in (
+        "\u2068Anna Jansen\u2069 requested a backup.",
+        "was ready, to be kept until ",
+        "expired. Since then nobody can download it.",
+        "could not be made. Your account's data could not be read",
+        "\u2068Bo de Vries\u2069 cancelled the backup requested on ",
+        "\u2068Bo de Vries\u2069 deleted the file of the backup requested on ",
+    ):
+        expect(entries.filter(has_text=text).first).to_be_visible()
+    look(page, "trail")
+
+
+def test_an_account_that_has_done_nothing_is_told_so_in_its_trail(world: World, windows: Windows) -> None:
+    page = windows.signed_in(world.person(world.account().id), world.page_url).page
+    button(page, "Who did what").click()
+    seen(page, "Nothing has been done yet.")
+    look(page, "trail-empty")
 
 
 def test_an_account_that_is_not_set_up_is_told_so(world: World, windows: Windows) -> None:

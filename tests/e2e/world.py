@@ -19,6 +19,7 @@ from local import people, seed
 from local.aws import LocalAws, Mail
 from shared.backup import Backup, Person, new_backup
 from shared.store import BackupStore
+from shared.trail import Trail
 
 PATIENCE_SECONDS = 240
 REST_SECONDS = 15
@@ -212,7 +213,10 @@ class World:
         return backup
 
     def store(self) -> BackupStore:
-        return BackupStore(self.client("dynamodb"), self.outputs["BackupsTable"])
+        return BackupStore(self.client("dynamodb"), self.outputs["BackupsTable"], self.trail())
+
+    def trail(self) -> Trail:
+        return Trail(self.client("dynamodb"), self.outputs["AuditTable"], days=1096)
 
     def put(self, table: str, item: Mapping[str, Any]) -> None:
         self.client("dynamodb").put_item(

@@ -8,7 +8,6 @@ import { render } from "./lit-html.js";
 import { Api, Problem, SessionEnded, Unreachable, words } from "./api.js";
 import { claimsOf } from "./claims.js";
 import { Forms } from "./forms.js";
-import { Progress } from "./progress.js";
 import { endOf } from "./states.js";
 import { tab } from "./tab.js";
 import { Watch } from "./watch.js";
@@ -22,7 +21,7 @@ class AccountBackups extends HTMLElement {
   #watch = new Watch(() => this.#refresh());
   #api;
   #forms = null;
-  #progress = new Progress();
+  #progress = null; // of what runs
   #asked = 0;
   #announced = "";
   #state = {
@@ -35,6 +34,8 @@ class AccountBackups extends HTMLElement {
     notice: null, // { kind: "done" | "problem", text }: how that went
     asking: null, // { what: "cancel" | "delete", backup }: an open question
     editing: false, // the encoding
+    parts: {}, // of the tab, by name, that were wanted so far
+    trail: null, // { entries, next } where it is shown
     pointed: null, // { id, backup }: what the address names; backup null where there is none
     said: "", // to screen readers
   };
@@ -80,6 +81,10 @@ class AccountBackups extends HTMLElement {
     try {
       await this.#learnWords();
       const overview = await this.#api.overview();
+      if (overview.running) {
+        const { Progress } = await this.#part("running");
+        this.#progress ??= new Progress();
+      }
       if (asked !== this.#asked) {
         return;
       }
@@ -93,7 +98,9 @@ class AccountBackups extends HTMLElement {
     }
     const { trouble, overview } = this.#state;
     if (trouble !== "ended") {
-      this.#watch.again(trouble === "unreachable" || Boolean(overview?.running));
+      const ready = overview?.history.filter(({ state }) => state === "ready") ?? [];
+      const expiry = Math.min(...ready.map((backup) => Date.parse(backup.expires_at)));
+      this.#watch.again(trouble === "unreachable" || Boolean(overview?.running), expiry);
     }
   }
 
@@ -110,7 +117,7 @@ class AccountBackups extends HTMLElement {
 
   #take(overview) {
     const before = this.#state.overview;
-    this.#progress.take(overview);
+    this.#progress?.take(overview);
     this.#state.overview = overview;
     if (this.#state.older.length === 0) {
       this.#state.next = overview.next;
@@ -186,6 +193,9 @@ class AccountBackups extends HTMLElement {
     this.#show({ busy: null, notice });
     if (this.#state.trouble !== "ended") {
       await this.#refresh();
+      if (this.#state.trail && busy !== "trail") {
+        await this.#readTrail(); // what was just done is in it
+      }
     }
   }
 
@@ -208,7 +218,11 @@ class AccountBackups extends HTMLElement {
         location.assign(url); // an attachment: the page stays
         return this.#forms.say("done.download");
       }),
-    ask: (what, backup) => this.#show({ asking: { what, backup } }),
+    ask: (what, backup) =>
+      this.#do("ask", async () => {
+        await this.#part("question");
+        this.#show({ asking: { what, backup } });
+      }),
     keep: () => this.#show({ asking: null }),
     cancel: (backup) =>
       this.#do("cancel", async () => {
@@ -222,7 +236,11 @@ class AccountBackups extends HTMLElement {
         this.#show({ older });
         return this.#forms.say("done.delete");
       }),
-    edit: () => this.#show({ editing: true, notice: null }),
+    edit: () =>
+      this.#do("edit", async () => {
+        await this.#part("chooser");
+        this.#show({ editing: true });
+      }),
     leave: () => this.#show({ editing: false }),
     choose: (encoding) =>
       this.#do("choose", async () => {
@@ -235,9 +253,31 @@ class AccountBackups extends HTMLElement {
         const page = await this.#api.overview(new URLSearchParams(this.#state.next).get("before"));
         this.#show({ older: [...this.#state.older, ...page.history], next: page.next });
       }),
+    trail: () => (this.#state.trail ? this.#show({ trail: null }) : this.#readTrail()),
+    earlier: () => this.#readTrail(this.#state.trail),
     retry: () => this.#refresh(),
     signIn: () => this.dispatchEvent(new CustomEvent("sign-in")),
   };
+
+  /** Show the trail, or more of it than what is `shown`. */
+  #readTrail(shown) {
+    return this.#do("trail", async () => {
+      const { read } = await this.#part("trail");
+      this.#show({ trail: await read(this.#api, shown) });
+    });
+  }
+
+  /** A part of the tab that is not always wanted, with its words, which go by the same name: fetched once. */
+  async #part(name) {
+    const { parts } = this.#state;
+    if (!parts[name]) {
+      Object.assign(this.#forms.words, await words(this.#api.address, this.lang, name));
+      parts[name] = await import(`./${name}.js`).catch(() => {
+        throw new Unreachable(name);
+      });
+    }
+    return parts[name];
+  }
 
   // --- what is shown ---
 
@@ -261,7 +301,7 @@ class AccountBackups extends HTMLElement {
     const dialog = this.#root.querySelector("dialog");
     if (this.#state.asking && !dialog.open) {
       dialog.showModal();
-    } else if (!this.#state.asking && dialog.open) {
+    } else if (!this.#state.asking && dialog?.open) {
       dialog.close();
     }
   }

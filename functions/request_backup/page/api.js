@@ -22,31 +22,32 @@ export class Api {
   }
 
   overview(before) {
-    return this.#call("GET", before ? `backups?before=${encodeURIComponent(before)}` : "backups");
+    return this.call("GET", before ? `backups?before=${encodeURIComponent(before)}` : "backups");
   }
 
   backup(id) {
-    return this.#call("GET", `backups/${encodeURIComponent(id)}`);
+    return this.call("GET", `backups/${encodeURIComponent(id)}`);
   }
 
   request() {
-    return this.#call("POST", "backups", {});
+    return this.call("POST", "backups", {});
   }
 
   link(id) {
-    return this.#call("POST", `backups/${encodeURIComponent(id)}/download-url`);
+    return this.call("POST", `backups/${encodeURIComponent(id)}/download-url`);
   }
 
   /** Cancel what runs (`expected` is "running"), delete what is ready ("ready"). */
   end(id, expected) {
-    return this.#call("DELETE", `backups/${encodeURIComponent(id)}?expect=${expected}`);
+    return this.call("DELETE", `backups/${encodeURIComponent(id)}?expect=${expected}`);
   }
 
   choose(encoding) {
-    return this.#call("PUT", "settings", { encoding });
+    return this.call("PUT", "settings", { encoding });
   }
 
-  async #call(method, path, body) {
+  /** Yields the answer's content. Throws SessionEnded, Unreachable, Problem. */
+  async call(method, path, body) {
     let answer = await this.#send(method, path, body, await this.token({ fresh: false }));
     if (answer.status === 401) {
       answer = await this.#send(method, path, body, await this.token({ fresh: true }));
@@ -91,11 +92,11 @@ export class Api {
   }
 }
 
-/** The words of the page in the language of `locale`, else the browser's, else English. */
-export async function words(address, locale) {
+/** The words of the page, or of a part of it, in the language of `locale`, else the browser's, else English. */
+export async function words(address, locale, part = "words") {
   const query = locale ? `?locale=${encodeURIComponent(locale)}` : "";
   try {
-    return await (await fetch(`${address}page/words.json${query}`, { credentials: "omit" })).json();
+    return await (await fetch(`${address}page/${part}.json${query}`, { credentials: "omit" })).json();
   } catch (error) {
     throw new Unreachable(error.name);
   }

@@ -32,6 +32,11 @@ export class Forms {
     return this.say(`${key}.${form}`, { count: this.number.format(count), ...fields });
   }
 
+  /** `UTF-8`, with what it is good for where the name alone says nothing. */
+  encoding(name) {
+    return this.words.encodings[name] ?? name;
+  }
+
   /** Text of the account inside a sentence: it keeps its own direction and changes no other's. */
   name(text) {
     return `\u2068${text.replace(STEERING, "")}\u2069`;

@@ -6,7 +6,7 @@ const COLUMNS = ["requested", "requested_by", "state", "records", "size"];
 
 export function history(state, forms, actions) {
   const { overview, older, next, busy } = state;
-  const known = [...overview.history, ...older];
+  const known = [...overview.history, ...older.map(aged)];
   const target = state.pointed?.backup;
   const listed = new Map(known.map((backup) => [backup.id, backup]));
   if (target && target.id !== overview.running?.id && !listed.has(target.id)) {
@@ -33,6 +33,12 @@ export function history(state, forms, actions) {
       ? html`<p><button aria-disabled=${!!busy} @click=${actions.older}>${forms.say("actions.older")}</button></p>`
       : nothing}
   </section>`;
+}
+
+/** Older pages are not asked for again: what expires in them is told by the clock here. */
+function aged(backup) {
+  const expired = backup.state === "ready" && Date.parse(backup.expires_at) <= Date.now();
+  return expired ? { ...backup, state: "expired" } : backup;
 }
 
 function row(backup, isTarget, { overview, busy }, forms, actions) {

@@ -3,11 +3,11 @@
 import { html, nothing } from "./lit-html.js";
 
 export function states(state, progress, forms, actions) {
-  const { overview, busy } = state;
+  const { overview, busy, parts } = state;
   const { running, last_ready: ready, why_not: whyNot } = overview;
   const slug = whyNot?.type.split(":").at(-1);
   return html`
-    ${running ? inProgress(running, progress, overview, busy, forms, actions) : nothing}
+    ${running ? parts.running.inProgress(running, progress, overview, busy, forms, actions) : nothing}
     ${ready ? readyToDownload(ready, running, overview, busy, forms, actions) : nothing}
     ${!running && !ready ? nothingThere(overview, forms) : nothing}
     ${overview.may_request
@@ -16,32 +16,6 @@ export function states(state, progress, forms, actions) {
         </button></p>`
       : whyNoRequest(slug, whyNot, forms)}
   `;
-}
-
-function inProgress(running, progress, overview, busy, forms, actions) {
-  const { units, units_done: done } = running.progress;
-  const known = progress.share !== null;
-  const figures = [
-    running.state === "running" && forms.many("progress.records", progress.records),
-    units > 1 && forms.say("progress.units", { done: forms.count(done), all: forms.count(units) }),
-    known && progress.reckoned && forms.say("progress.about", { share: forms.percent(progress.share) }),
-  ];
-  return html`<section class="card" aria-labelledby="state">
-    <h2 id="state" tabindex="-1">${forms.say(`state.${running.state}`)}</h2>
-    <progress aria-label=${forms.say("progress.label")} max="1"
-      value=${known ? progress.share : nothing}></progress>
-    <p class="figures">${figures.filter(Boolean).join(" · ")}</p>
-    <p>${forms.say("state.mail_will_come")}</p>
-    ${facts(forms, [
-      ["requested", forms.moment(running.requested_at)],
-      ["requested_by", forms.name(running.requested_by.name)],
-    ])}
-    ${overview.may_manage
-      ? html`<p><button aria-disabled=${!!busy} @click=${() => actions.ask("cancel", running)}>
-          ${forms.say("actions.cancel")}
-        </button></p>`
-      : nothing}
-  </section>`;
 }
 
 function readyToDownload(ready, running, overview, busy, forms, actions) {
@@ -141,7 +115,7 @@ function contact(text) {
   return html`<strong>${text}</strong>`;
 }
 
-function facts(forms, lines) {
+export function facts(forms, lines) {
   return html`<dl>
     ${lines.map(([name, value]) => html`<div><dt>${forms.say(`facts.${name}`)}</dt><dd>${value}</dd></div>`)}
   </dl>`;

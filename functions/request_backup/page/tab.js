@@ -16,9 +16,10 @@ export function tab(state, progress, forms, actions, style) {
           ${notice(state)} ${pointed(state, forms)} ${states(state, progress, forms, actions)}
           ${overview.why_not?.contact ? nothing : settings(state, forms, actions)}
           ${history(state, forms, actions)}
+          ${overview.may_manage ? whoDidWhat(state, forms, actions) : nothing}
         `
       : nothing}
-    ${question(state, forms, actions)}
+    ${state.parts.question?.question(state, forms, actions) ?? nothing}
   `;
 }
 
@@ -52,22 +53,18 @@ function notice({ notice: told }) {
   </div>`;
 }
 
+function whoDidWhat(state, forms, actions) {
+  return html`<section class="card">
+    <h2 id="trail">
+      <button aria-expanded=${!!state.trail} aria-disabled=${!!state.busy} @click=${actions.trail}>${forms.say("who_did_what")}</button>
+    </h2>
+    ${state.trail ? state.parts.trail.trail(state, forms, actions) : nothing}
+  </section>`;
+}
+
 /** The address names a backup that this account does not have. */
 function pointed({ pointed: target }, forms) {
   return target && target.backup === null
     ? html`<p class="notice">${forms.say("not_here", { id: forms.name(target.id.slice(0, 300)) })}</p>`
     : nothing;
-}
-
-/** Cancelling and deleting ask first. */
-function question({ asking }, forms, actions) {
-  const say = (key) => (asking ? forms.say(`ask.${asking.what}.${key}`) : nothing);
-  return html`<dialog aria-labelledby="question" aria-describedby="consequence" @close=${actions.keep}>
-    <h2 id="question">${say("question")}</h2>
-    <p id="consequence">${say("consequence")}</p>
-    <p class="buttons">
-      <button class="danger" @click=${() => actions[asking.what](asking.backup)}>${asking ? forms.say(`actions.${asking.what}`) : nothing}</button>
-      <button autofocus @click=${actions.keep}>${say("no")}</button>
-    </p>
-  </dialog>`;
 }

@@ -4,6 +4,7 @@ const FIRST = 1_000; // milliseconds
 const LONGEST = 10_000;
 const IDLE = 60_000; // nothing runs; somebody else of the account may ask
 const GROWTH = 1.3;
+const LATE = 500; // after a change: the service's clock may be a little behind
 
 export class Watch {
   #refresh;
@@ -29,8 +30,9 @@ export class Watch {
     removeEventListener("online", this.#seen);
   }
 
-  /** After an answer, or none: when to ask again. `eager` while something runs or nothing is heard. */
-  again(eager) {
+  /** After an answer, or none: when to ask again. `eager` while something runs or nothing is heard; `change` is
+   *  the moment, in milliseconds, at which something will be otherwise, as a file's end. */
+  again(eager, change) {
     clearTimeout(this.#timer);
     if (eager !== this.#running) {
       this.#running = eager;
@@ -39,7 +41,8 @@ export class Watch {
     if (this.#stopped || document.hidden) {
       return;
     }
-    this.#timer = setTimeout(this.#refresh, eager ? this.#pause : IDLE);
+    const left = change - Date.now() + LATE;
+    this.#timer = setTimeout(this.#refresh, Math.min(eager ? this.#pause : IDLE, left > 0 ? left : IDLE));
     this.#pause = Math.min(this.#pause * GROWTH, LONGEST);
   }
 

@@ -27,6 +27,7 @@ from functions.export_backup.steps import Steps
 from shared.backup import Backup, Person, new_backup
 from shared.logs import get_logger
 from shared.store import BackupStore, cancelled
+from shared.trail import Trail
 from tests.doubles import make_table
 from tests.unit.export_backup.account_in_memory import SNAPSHOT, Item, item, no_items
 from tests.unit.export_backup.s3_bucket import BUCKET, Bucket, a_bucket
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
 
 ACCOUNT_ID = "9789"
 OWN, OTHER = "01KAQ4M2C0" + "0" * 16, "01KAQ4M2C1" + "0" * 16
-BACKUPS, RECORDS = "backups", "records"
+BACKUPS, RECORDS, AUDIT = "backups", "records", "audit"
 RETENTION = timedelta(days=14)
 LIMITS = Limits()
+ANN = Person("sub", "Ann", "ann@example.org", "en")
 SECRET = "Sven.Geheim@example.org"
 """Stands in every text of the account, and must be in nothing that anybody logs."""
 
@@ -96,7 +98,7 @@ class World:
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.store = BackupStore(self.dynamodb, BACKUPS)
+        self.store = BackupStore(self.dynamodb, BACKUPS, Trail(self.dynamodb, AUDIT, days=1096))
         self.steps = self.steps_with()
 
     def steps_with(
@@ -139,7 +141,7 @@ class World:
             account_id=ACCOUNT_ID,
             account_name=name,
             encoding=encoding,
-            requested_by=Person("sub", "Ann", "ann@example.org", "en"),
+            requested_by=ANN,
             now=SNAPSHOT,
         )
         self.store.claim(backup)
@@ -154,7 +156,7 @@ class World:
         """End the running backup as the API does, before it stops the workflow and asks for the cleaning."""
         backup = self.store.find(ACCOUNT_ID, backup_id)
         assert backup is not None
-        self.store.finish(cancelled(backup, "Ann", self.now))
+        self.store.finish(cancelled(backup, ANN, self.now))
 
     def overtake(self) -> None:
         """An operator has closed the backup by hand, and another one runs."""
@@ -260,7 +262,7 @@ class SlowSource(Source):
 def a_world() -> Iterator[World]:
     with patch("botocore.session.create_loader", lambda _: _LOADER), a_bucket() as bucket:
         dynamodb = boto3.client("dynamodb", region_name="us-east-1")
-        for name in (BACKUPS, RECORDS):
+        for name in (BACKUPS, AUDIT, RECORDS):
             make_table(dynamodb, name)
         world = World(bucket, dynamodb)
         dynamodb.meta.events.register("before-parameter-build.dynamodb", _forward(world))

@@ -47,6 +47,8 @@ ENVIRONMENT = {
     "BUCKET_NAME": BUCKET,
     "RETENTION_DAYS": "14",
     "HISTORY_DAYS": "730",
+    "AUDIT_TABLE_NAME": "audit",
+    "AUDIT_DAYS": "1096",
     "EXPORT_CONCURRENCY": "8",
     "AWS_DEFAULT_REGION": "us-east-1",
     "POWERTOOLS_DEV": "false",

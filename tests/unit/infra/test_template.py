@@ -258,7 +258,7 @@ def test_the_bucket_denies_everyone_plain_http_and_the_old_signature(
 
 def test_tables_can_be_restored_to_any_moment_and_are_encrypted() -> None:
     tables = of_type(translated(), "AWS::DynamoDB::Table")
-    assert sorted(tables) == ["BackupsTable", "SourceTable"]
+    assert sorted(tables) == ["AuditTable", "BackupsTable", "SourceTable"]
     for name, table in tables.items():
         properties = table["Properties"]
         assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}, name
@@ -269,10 +269,33 @@ def test_tables_can_be_restored_to_any_moment_and_are_encrypted() -> None:
         }
 
 
-def test_history_is_collected_by_the_attribute_that_the_store_writes() -> None:
-    ttl = translated()["Resources"]["BackupsTable"]["Properties"]["TimeToLiveSpecification"]
+@pytest.mark.parametrize(("table", "module"), [("BackupsTable", "store"), ("AuditTable", "trail")])
+def test_what_is_old_is_collected_by_the_attribute_that_the_code_writes(table: str, module: str) -> None:
+    ttl = translated()["Resources"][table]["Properties"]["TimeToLiveSpecification"]
     assert ttl == {"AttributeName": "ttl", "Enabled": True}
-    assert 'record["ttl"]' in (ROOT / "shared" / "store.py").read_text()
+    assert '"ttl"' in (ROOT / "shared" / f"{module}.py").read_text()
+
+
+def test_entries_of_the_trail_are_put_and_read_and_nobody_may_change_or_delete_one() -> None:
+    trail = {"Fn::GetAtt": ["AuditTable", "Arn"]}
+    allowed = {
+        (role, action)
+        for role, statement in statements()
+        for action in listed(statement["Action"])
+        if trail in listed(statement["Resource"])
+    }
+    writers = {function["Role"]["Fn::GetAtt"][0] for function in functions().values()}
+    assert allowed == {(role, "dynamodb:PutItem") for role in writers} | {
+        ("RequestBackupRole", "dynamodb:Query")
+    }
+
+
+def test_downloads_are_logged_where_the_operator_names_a_bucket_for_it_and_only_there() -> None:
+    _, without, logged = bucket()["LoggingConfiguration"]["Fn::If"]
+    assert bucket()["LoggingConfiguration"]["Fn::If"][0] == "NoDownloadLog"
+    assert without == {"Ref": "AWS::NoValue"}
+    assert logged["DestinationBucketName"] == {"Ref": "DownloadLogBucket"}
+    assert translated()["Conditions"]["NoDownloadLog"] == {"Fn::Equals": [{"Ref": "DownloadLogBucket"}, ""]}
 
 
 def test_the_sweeper_finds_by_the_index_that_the_store_writes_and_the_unit_tests_have() -> None:
@@ -292,7 +315,7 @@ def test_the_operators_data_is_never_collected() -> None:
     assert "TimeToLiveSpecification" not in translated()["Resources"]["SourceTable"]["Properties"]
 
 
-@pytest.mark.parametrize("name", ["BackupsTable", "SourceTable", "ArchiveBucket", "UserPool"])
+@pytest.mark.parametrize("name", ["BackupsTable", "AuditTable", "SourceTable", "ArchiveBucket", "UserPool"])
 def test_what_holds_data_outlives_the_stack(name: str) -> None:
     resource = translated()["Resources"][name]
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
@@ -334,7 +357,8 @@ def test_only_what_holds_nothing_of_an_account_is_open_to_anyone() -> None:
         if route.get("security") != [{"Users": []}]
     }
     preflights = {
-        (path, "options") for path in ("/backups", "/backups/{id}", "/backups/{id}/download-url", "/settings")
+        (path, "options")
+        for path in ("/backups", "/backups/{id}", "/backups/{id}/download-url", "/settings", "/audit")
     }
     assert open_routes == {("/", "get"), ("/page/{file}", "get"), ("/openapi.yaml", "get")} | preflights
 

@@ -56,14 +56,11 @@ class SesLine:
             raise Killed
 
 
-def refuse(client: Any, operation: str, status: int, code: str, *, from_call: int = 1) -> None:
-    """Have AWS refuse this operation of the client, from the given call on, without carrying it out."""
-    calls = 0
+def refuse(client: Any, operation: str, status: int, code: str) -> None:
+    """Have AWS refuse this operation of the client, without carrying it out."""
 
-    def before(**_: object) -> tuple[AWSResponse, dict[str, Any]] | None:
-        nonlocal calls
-        calls += 1
-        return refusal(status, code, "") if calls >= from_call else None
+    def before(**_: object) -> tuple[AWSResponse, dict[str, Any]]:
+        return refusal(status, code, "")
 
     service = client.meta.service_model.service_id.hyphenize()
     client.meta.events.register_first(f"before-call.{service}.{operation}", before)

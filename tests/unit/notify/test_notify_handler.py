@@ -22,6 +22,8 @@ ENVIRONMENT = {
     "DOWNLOAD_ROLE_ARN": ROLE,
     "SENDER": SENDER,
     "PRODUCT_NAME": "ProofDesk",
+    "AUDIT_TABLE_NAME": "audit",
+    "AUDIT_DAYS": "1096",
     "TAB_URL": TAB,
 }
 

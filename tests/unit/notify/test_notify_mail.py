@@ -18,7 +18,7 @@ from shared.link import Link
 TAB = "https://app.proofdesk.example/settings/backups"
 TAB_LINK = f"{TAB}?backup=01JDA8Z4T0ABCDEFGHJKMNPQRS"
 URL = "https://archives.example/backups/0f/9789_22_11_2026_61703.zip?X-Amz-Expires=3600&X-Amz-Signature=ab"
-LINK = Link(URL, datetime(2026, 11, 22, 11, 15, 3, tzinfo=UTC))
+LINK = Link("1f0c4a52d3b6e789", URL, datetime(2026, 11, 22, 11, 15, 3, tzinfo=UTC))
 READY = Backup(
     account_id="9789",
     id="01JDA8Z4T0ABCDEFGHJKMNPQRS",

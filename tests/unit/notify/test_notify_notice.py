@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +15,12 @@ from hypothesis import strategies as st
 from lxml import html  # type: ignore[import-untyped]
 
 from functions.notify.notice import MailDelayed, NoOutcome
+from shared.audit import Actor, MadeLink, Way
 from shared.link import end_of
 from shared.mail_claims import MAIL_CLAIM
 from shared.moments import to_text
 from tests.unit.notify.ses_line import Killed, refuse
-from tests.unit.notify.world import ACCOUNT, BACKUP, SENDER, TAB, World
+from tests.unit.notify.world import ACCOUNT, ANN, BACKUP, SENDER, TAB, World
 
 THROTTLES = ["429 TooManyRequestsException", "400 LimitExceededException", "400 ThrottlingException"]
 REFUSALS = [
@@ -84,14 +86,16 @@ def test_the_mailed_link_is_signed_for_the_set_time_and_its_end_is_printed(world
 
 def test_no_link_outlives_the_promise_of_its_file(world: World) -> None:
     world.ready()
+    promised = world.now + timedelta(seconds=600)
     world.dynamodb.update_item(
         TableName="backups",
         Key={"pk": {"S": f"ACCOUNT#{ACCOUNT}"}, "sk": {"S": f"BACKUP#{BACKUP}"}},
         UpdateExpression="SET expires_at = :soon",
-        ExpressionAttributeValues={":soon": {"S": to_text(world.now + timedelta(seconds=600))}},
+        ExpressionAttributeValues={":soon": {"S": to_text(promised)}},
     )
     world.give()
-    assert "X-Amz-Expires=600&" in simple(world.line.taken[0])["Body"]["Text"]["Data"]
+    url = re.findall(r"https://archives\S+", simple(world.line.taken[0])["Body"]["Text"]["Data"])[0]
+    assert end_of(url) == promised
 
 
 @pytest.mark.parametrize(
@@ -150,7 +154,7 @@ def test_a_file_that_is_deleted_while_its_mail_is_delayed_is_not_announced_any_m
     world.line.faults = [fault]
     with pytest.raises((MailDelayed, Killed)):
         world.give()
-    world.store.delete(backup, by="Ann", now=world.now)
+    world.store.delete(backup, by=ANN, now=world.now)
     assert world.give() == "void"
     world.now += PAST_CLAIM
     assert world.give() == "void"
@@ -160,7 +164,7 @@ def test_a_file_that_is_deleted_while_its_mail_is_delayed_is_not_announced_any_m
 def test_a_mail_that_was_sent_stays_on_record_when_the_file_is_deleted(world: World) -> None:
     backup = world.ready()
     world.give()
-    world.store.delete(backup, by="Ann", now=world.now)
+    world.store.delete(backup, by=ANN, now=world.now)
     assert world.give() == "void"
     assert world.recorded() == "sent"
 
@@ -175,6 +179,79 @@ def test_each_way_to_end_has_its_own_mail_or_none(world: World, state: str, told
     assert [simple(mail)["Subject"]["Data"] for mail in world.line.taken] == (
         [f"Your ProofDesk backup {told}"] if told else []
     )
+
+
+# --- the link in the trail ---
+
+
+def links_of(world: World) -> list[MadeLink]:
+    """What the trail says of links, oldest first; each was made for Ann, by e-mail."""
+    entries = world.trail.page(ACCOUNT, world.now, limit=100)[::-1]
+    links = [entry for entry in entries if entry.link]
+    assert {entry.by for entry in links} <= {Actor("s-1", "Ann")}
+    assert {entry.link.way for entry in links if entry.link} <= {Way.MAIL}
+    return [entry.link for entry in links if entry.link]
+
+
+def mailed_url(mail: dict[str, Any]) -> str:
+    url: str = re.findall(r"https://archives\S+", simple(mail)["Body"]["Text"]["Data"])[0]
+    return url
+
+
+def test_the_link_of_a_mail_is_in_the_trail_with_its_end_and_whom_it_is_for(world: World) -> None:
+    world.ready()
+    world.give()
+    assert world.give() == "already"
+    (link,) = links_of(world)
+    assert link.ends_at == end_of(mailed_url(world.line.taken[0]))
+
+
+def test_no_mail_goes_out_whose_link_is_not_in_the_trail(world: World) -> None:
+    world.ready()
+    seen: list[int] = []
+    world.ses.meta.events.register_first(
+        "before-call.sesv2.SendEmail", lambda **_: seen.append(len(links_of(world)))
+    )
+    world.give()
+    assert seen == [1]
+
+
+@pytest.mark.parametrize("make", ["failed", "cancelled", "deleted"])
+def test_a_mail_without_a_link_and_none_at_all_enter_no_link(world: World, make: str) -> None:
+    getattr(world, make)()
+    world.give()
+    assert links_of(world) == []
+
+
+@pytest.mark.parametrize("fault", ["400 MessageRejected", "429 TooManyRequestsException"])
+def test_a_link_that_ses_did_not_take_was_made_all_the_same(world: World, fault: str) -> None:
+    world.ready()
+    world.line.faults = [fault]
+    with suppress(MailDelayed):
+        world.give()
+    assert len(links_of(world)) == 1
+
+
+def test_a_second_mail_has_a_second_link_and_each_is_in_the_trail(world: World) -> None:
+    world.ready()
+    world.line.faults = ["lost"]
+    with pytest.raises(MailDelayed):
+        world.give()
+    world.now += PAST_CLAIM
+    world.give()
+    assert len(world.line.taken) == 2
+    assert len({link.id for link in links_of(world)}) == 2
+
+
+def test_whose_claim_is_refused_has_made_no_link(world: World) -> None:
+    world.ready()
+    world.line.faults = ["killed before"]
+    with pytest.raises(Killed):
+        world.give()
+    for _ in range(3):  # the claim is not stale yet
+        with pytest.raises(MailDelayed):
+            world.give()
+    assert len(links_of(world)) == 1
 
 
 # --- SES says no, or nothing ---
@@ -305,7 +382,7 @@ def test_whatever_fails_in_whatever_order_there_are_two_mails_at_most(
 
 def test_a_sent_mail_that_cannot_be_marked_is_not_sent_again(world: World, log: io.StringIO) -> None:
     world.ready()
-    refuse(world.dynamodb, "UpdateItem", 400, "ThrottlingException", from_call=2)
+    refuse(world.dynamodb, "UpdateItem", 400, "ThrottlingException")
     assert world.give() == "sent"
     assert "sent mail could not be marked" in log.getvalue()
     assert world.recorded() == "sending"
@@ -314,7 +391,7 @@ def test_a_sent_mail_that_cannot_be_marked_is_not_sent_again(world: World, log: 
 
 def test_a_claim_that_cannot_be_written_sends_nothing(world: World) -> None:
     world.ready()
-    refuse(world.dynamodb, "UpdateItem", 400, "ThrottlingException")
+    refuse(world.dynamodb, "TransactWriteItems", 400, "ThrottlingException")
     with pytest.raises(ClientError):
         world.give()
     assert world.line.calls == 0

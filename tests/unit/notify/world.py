@@ -16,6 +16,7 @@ from shared.languages import Languages
 from shared.link import LinkSigner
 from shared.logs import get_logger
 from shared.store import BackupStore, failed
+from shared.trail import Trail
 from tests.doubles import make_table
 from tests.unit.notify.ses_line import SesLine
 
@@ -25,6 +26,9 @@ SENDER = "backups@proofdesk.example"
 TAB = "https://app.proofdesk.example/settings/backups"
 ROLE = "arn:aws:iam::123456789012:role/download"
 ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
+
+
+ANN = Person("s-1", "Ann", "ann@example.com", "en")
 
 
 class World:
@@ -37,6 +41,7 @@ class World:
         self.ses: Any = boto3.client("sesv2", config=ONCE)
         self.sts: Any = boto3.client("sts", config=ONCE)
         make_table(self.dynamodb, "backups")
+        make_table(self.dynamodb, "audit")
         self.s3: Any = boto3.client("s3")
         self.s3.create_bucket(
             Bucket="archives", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
@@ -44,10 +49,9 @@ class World:
         self.ses.create_email_identity(EmailIdentity=SENDER)
         boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
         self.line = SesLine(self.ses)
-        self.store = BackupStore(self.dynamodb, "backups")
-        self.signer = LinkSigner(
-            boto3.Session(), self.sts, lambda: self.now, role_arn=ROLE, bucket="archives"
-        )
+        self.trail = Trail(self.dynamodb, "audit", days=1096)
+        self.store = BackupStore(self.dynamodb, "backups", self.trail)
+        self.signer = LinkSigner(boto3.Session(), self.sts, role_arn=ROLE, bucket="archives")
         self.logger = get_logger("notify")
         self.product = "ProofDesk"
         self.link_seconds = 3600
@@ -92,7 +96,7 @@ class World:
         return backup
 
     def deleted(self) -> Backup:
-        return self.store.delete(self.ready(), by="Ann", now=self.now)
+        return self.store.delete(self.ready(), by=ANN, now=self.now)
 
     def give(self) -> str:
         notice = Notice(
@@ -112,8 +116,9 @@ class World:
         """Forget the backup and its mails."""
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.line.taken.clear()
-        for item in self.dynamodb.scan(TableName="backups")["Items"]:
-            self.dynamodb.delete_item(TableName="backups", Key={"pk": item["pk"], "sk": item["sk"]})
+        for table in ("backups", "audit"):
+            for item in self.dynamodb.scan(TableName=table)["Items"]:
+                self.dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
 
     def recorded(self) -> str | None:
         """What the record says of the mail."""

@@ -32,11 +32,11 @@ SPANS = [
 ]
 
 STOPS: dict[str, list[int | str | None]] = {
-    "request": [None, "StartExecution", "StartExecution", "PutItem", "TransactWriteItems"],
-    "remove": [None, "TransactWriteItems", "TransactWriteItems", "UpdateItem", "StopExecution", "Invoke"],
+    "request": [None, "StartExecution", "StartExecution", "TransactWriteItems", 1],
+    "remove": [None, "TransactWriteItems", "TransactWriteItems", "StopExecution", "Invoke"],
     "sweep": [None, "StartExecution", "DescribeExecution", "TransactWriteItems", "UpdateItem", 0, 1],
     "step": ["TransactWriteItems", "TransactWriteItems", None, "PutObject", "PutObject", "UpdateItem", 0],
-    "mail": [None, "SendEmail", "SendEmail", "SendEmail", "UpdateItem"],
+    "mail": [None, "SendEmail", "SendEmail", "TransactWriteItems", "UpdateItem"],
 }
 STOPS["look"] = STOPS["sweep"]
 """How far a process goes on: to its end, up to the next call of that name, or for so many calls."""

@@ -50,13 +50,14 @@ from shared.link import ArchiveGone, Link
 from shared.logs import get_logger
 from shared.record_keys import PENDING, SETTINGS
 from shared.store import BackupStore, Superseded
+from shared.trail import Trail
 from tests.doubles import make_table
 from tests.unit.export_backup.account_in_memory import AccountInMemory
 from tests.unit.export_backup.running_backup import account_items
 from tests.unit.infra.stack import workflow
 from tests.unit.protocol.processes import Process, call
 from tests.unit.protocol.step_functions import MACHINE, Execution, StepFunctions, error
-from tests.unit.shared.backups_table import TABLE, TWICE, next_account_id, next_backup_id
+from tests.unit.shared.backups_table import AUDIT_TABLE, TABLE, TWICE, next_account_id, next_backup_id
 
 BUCKET = "archives"
 ADMINS = "admins"
@@ -92,6 +93,7 @@ class Aws:
         # nobody's decision.
         self.s3: Any = boto3.client("s3", config=TWICE.merge(Config(max_pool_connections=1)))
         make_table(self.dynamodb, TABLE)
+        make_table(self.dynamodb, AUDIT_TABLE)
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.put_at: dict[str, datetime] = {}
         self.puts: Counter[str] = Counter()
@@ -128,8 +130,9 @@ class Aws:
 
     def begin_anew(self) -> None:
         self.carried_out = lambda _: None
-        for item in self.dynamodb.scan(TableName=TABLE)["Items"]:
-            self.dynamodb.delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
+        for table in (TABLE, AUDIT_TABLE):
+            for item in self.dynamodb.scan(TableName=table)["Items"]:
+                self.dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
         for found in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
             self.s3.delete_object(Bucket=BUCKET, Key=found["Key"])
         for upload in self.s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []):
@@ -173,7 +176,8 @@ class Service:
         self.mails: Counter[str] = Counter()
         """What SES took, by address: each request has its own."""
         self.source = Source(_ITEMS)
-        self.store = BackupStore(aws.dynamodb, TABLE)
+        self.trail = Trail(aws.dynamodb, AUDIT_TABLE, days=1096)
+        self.store = BackupStore(aws.dynamodb, TABLE, self.trail)
         self.step_functions = StepFunctions(workflow(), self.clock, self._invoke, self._ended)
         logger = get_logger("protocol")
         logger.setLevel("CRITICAL")
@@ -182,6 +186,7 @@ class Service:
         cleaner = Cleaner(functions, EXPORT)
         self.desk = Desk(
             self.store,
+            self.trail,
             flow,
             self,  # type: ignore[arg-type]
             Removal(self.store, flow, cleaner, Archives(aws.s3, BUCKET), clock=self.clock, logger=logger),
@@ -349,7 +354,7 @@ class Service:
 
         return call("SendEmail", take, _busy)
 
-    def sign(self, object_key: str, *, backup_id: str, seconds: int) -> Link:  # noqa: ARG002
+    def sign(self, object_key: str, *, backup_id: str, seconds: int, not_after: datetime) -> Link:
         """In place of the link's signer, whose own session has its own tests."""
         try:
             self.aws.s3.head_object(Bucket=BUCKET, Key=object_key)
@@ -357,7 +362,8 @@ class Service:
             if refusal.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 raise ArchiveGone from None
             raise
-        return Link(f"https://{BUCKET}/{object_key}", self.aws.now + timedelta(seconds=seconds))
+        ends_at = min(self.aws.now + timedelta(seconds=seconds), not_after)
+        return Link(f"{next(_numbers):016x}", f"https://{BUCKET}/{object_key}?{backup_id}", ends_at)
 
     # --- what is seen from outside ---
 

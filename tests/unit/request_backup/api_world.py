@@ -155,8 +155,9 @@ class ApiWorld:
         logger = get_logger("request_backup")
         desk = Desk(
             self.store,
+            self.table.trail,
             workflow,
-            LinkSigner(boto3.Session(), sts, lambda: datetime.now(UTC), role_arn=ROLE, bucket=BUCKET),
+            LinkSigner(boto3.Session(), sts, role_arn=ROLE, bucket=BUCKET),
             Removal(
                 self.store,
                 workflow,

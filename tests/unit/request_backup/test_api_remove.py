@@ -14,6 +14,7 @@ from shared.backup import Backup, State
 from shared.moments import to_text
 from shared.store import Superseded, cancelled
 from tests.unit.request_backup.api_world import EXPORT_FUNCTION, ApiWorld, claims_of
+from tests.unit.shared.backups_table import ANN, BOB
 
 THROTTLED = (400, "ProvisionedThroughputExceededException")
 NOBODY: dict[str, str | None] = {"cognito:groups": None}
@@ -157,7 +158,7 @@ def test_cancelling_again_stops_and_cleans_what_the_first_try_could_not(
     backup_id = world.request(account).body["id"]
     running = world.store.running(account)
     assert running is not None
-    world.store.finish(cancelled(running, "Bo", world.table.now))  # and there it died
+    world.store.finish(cancelled(running, BOB, world.table.now))  # and there it died
     assert world.remove(account, backup_id).status == 200
     assert world.status_of(backup_id) == "ABORTED"
     assert [payload["backup_id"] for _, _, payload in world.functions.asked] == [backup_id]
@@ -180,7 +181,7 @@ def test_after_a_deletion_what_a_late_run_may_have_written_is_cleaned(world: Api
 def test_of_two_who_cancel_at_once_both_are_told_the_first(world: ApiWorld, account: str) -> None:
     backup = world.table.pending(account)
     now = world.table.now
-    world.table.line.before("TransactWriteItems", lambda: world.store.finish(cancelled(backup, "Bob", now)))
+    world.table.line.before("TransactWriteItems", lambda: world.store.finish(cancelled(backup, BOB, now)))
     answer = world.remove(account, backup.id)
     assert (answer.status, answer.body["ended_by"]) == (200, {"name": "Bob"})
 
@@ -233,7 +234,7 @@ def test_where_the_file_cannot_be_deleted_the_backup_is_not_said_to_be(
 
 def test_doing_it_again_mends_a_deletion_that_stopped_half_way(world: ApiWorld, account: str) -> None:
     ready = with_archive(world, account)
-    world.table.line.refuse("UpdateItem", *THROTTLED)
+    world.table.line.refuse("TransactWriteItems", *THROTTLED)
     assert world.remove(account, ready.id).status == 503
     assert ready.object_key not in world.archives()
     assert world.download(account, ready.id).status == 410
@@ -281,11 +282,11 @@ def test_a_failed_backup_has_nothing_to_take_away(world: ApiWorld, account: str)
 
 def deleted(world: ApiWorld, account: str) -> Backup:
     ready = with_archive(world, account)
-    return world.store.delete(ready, by="Ann", now=world.table.now)
+    return world.store.delete(ready, by=ANN, now=world.table.now)
 
 
 def ended_by_hand(world: ApiWorld, account: str) -> Backup:
-    ended = cancelled(world.table.pending(account), "Ann", world.table.now)
+    ended = cancelled(world.table.pending(account), ANN, world.table.now)
     world.store.finish(ended)
     return ended
 

@@ -33,7 +33,7 @@ def test_a_request_is_accepted_recorded_and_started(world: ApiWorld, account: st
         "encoding": "windows-1252",
         "progress": {"units": None, "units_done": 0, "records": 0},
     }
-    assert world.calls == {"GetItem": 2, "PutItem": 1, "StartExecution": 1}
+    assert world.calls == {"GetItem": 2, "TransactWriteItems": 1, "StartExecution": 1}
     assert world.executions(backup_id) == [{"account_id": account, "backup_id": backup_id}]
     running = world.store.running(account)
     assert running is not None
@@ -137,7 +137,7 @@ def test_who_may_not_is_told_why_and_nothing_is_written(
     answer = world.request(account, claims=claims and claims_of(account, **claims))
     assert (answer.status, answer.problem) == (status, problem)
     assert pending_of(world, account) is None
-    assert not {"PutItem", "StartExecution"} & set(world.calls)
+    assert not {"TransactWriteItems", "StartExecution"} & set(world.calls)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_locale_that_is_no_language_is_english(world: ApiWorld, account: str, 
 # --- faults ---
 
 
-@pytest.mark.parametrize("operation", ["GetItem", "PutItem"])
+@pytest.mark.parametrize("operation", ["GetItem", "TransactWriteItems"])
 @pytest.mark.parametrize("fault", [THROTTLED, (500, "InternalServerError"), (400, "ThrottlingException")])
 def test_a_busy_table_is_503_with_a_wait_and_nothing_half_written(
     world: ApiWorld, account: str, operation: str, fault: tuple[int, str]
@@ -229,13 +229,13 @@ def test_a_busy_table_is_503_with_a_wait_and_nothing_half_written(
 
 
 def test_a_throttled_put_is_repeated_before_anyone_hears_of_it(world: ApiWorld, account: str) -> None:
-    world.table.line.refuse("PutItem", *THROTTLED, times=1)
+    world.table.line.refuse("TransactWriteItems", *THROTTLED, times=1)
     assert world.request(account).status == 202
-    assert world.calls["PutItem"] == 2
+    assert world.calls["TransactWriteItems"] == 2
 
 
 def test_my_own_record_met_again_after_a_lost_answer_is_no_conflict(world: ApiWorld, account: str) -> None:
-    world.table.line.lose_answer("PutItem", times=1)
+    world.table.line.lose_answer("TransactWriteItems", times=1)
     assert world.request(account).status == 202
     assert len(world.executions(world.given_ids[-1])) == 1
 
@@ -243,7 +243,7 @@ def test_my_own_record_met_again_after_a_lost_answer_is_no_conflict(world: ApiWo
 def test_where_it_is_unknown_whether_the_lock_was_taken_nobody_says_that_nothing_was_changed(
     world: ApiWorld, account: str
 ) -> None:
-    world.table.line.lose_answer("PutItem")
+    world.table.line.lose_answer("TransactWriteItems")
     answer = world.request(account)
     assert pending_of(world, account) is not None
     assert answer.status in (202, 503)
@@ -322,21 +322,21 @@ def test_a_refused_start_that_cannot_be_closed_does_not_say_that_nothing_was_cha
     world: ApiWorld, account: str
 ) -> None:
     world.lines["sfn"].refuse("StartExecution", 400, "StateMachineDoesNotExist")
-    world.table.line.refuse("TransactWriteItems", *THROTTLED)
+    world.table.line.refuse("TransactWriteItems", *THROTTLED, after=1)
     answer = world.request(account)
     assert answer.status in (500, 503)
     assert pending_of(world, account) is not None
     assert "Nothing was changed" not in answer.text
 
 
-@pytest.mark.parametrize("operation", ["GetItem", "PutItem"])
+@pytest.mark.parametrize("operation", ["GetItem", "TransactWriteItems"])
 def test_a_fault_of_ours_is_500_and_says_nothing_about_itself(
     world: ApiWorld, account: str, operation: str
 ) -> None:
     world.table.line.refuse(operation, 400, "AccessDeniedException")
     answer = world.request(account)
     assert (answer.status, answer.problem) == (500, "internal")
-    for word in ("AccessDenied", "made up", "GetItem", "PutItem", account, "Error"):
+    for word in ("AccessDenied", "made up", "GetItem", "TransactWriteItems", account, "Error"):
         assert word not in answer.text
     assert "at client.py" in world.log.getvalue()
     assert "AccessDeniedException" in world.log.getvalue()

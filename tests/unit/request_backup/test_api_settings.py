@@ -97,7 +97,7 @@ def test_a_plan_without_backups_has_nothing_to_set(world: ApiWorld) -> None:
 
 
 def test_a_busy_table_is_503(world: ApiWorld, account: str) -> None:
-    world.table.line.refuse("PutItem", 400, "ProvisionedThroughputExceededException")
+    world.table.line.refuse("TransactWriteItems", 400, "ProvisionedThroughputExceededException")
     assert world.choose(account, '{"encoding": "big5"}').status == 503
 
 

@@ -12,9 +12,10 @@ import yaml  # type: ignore[import-untyped]
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from functions.request_backup import refusals
-from functions.request_backup.desk import HISTORY_PAGE
+from functions.request_backup.desk import AUDIT_PAGE, HISTORY_PAGE
 from functions.request_backup.problems import BY_REFUSAL, INTERNAL, NO_SUCH_ROUTE, TYPE_PREFIX, UNAVAILABLE
-from shared import ids
+from shared import audit, ids
+from shared.audit import Event, Way
 from shared.backup import MailState, Reason, State
 from shared.encodings import ENCODING_NAMES
 from tests.unit.request_backup.api_world import ApiWorld
@@ -86,10 +87,15 @@ def test_the_lists_of_the_description_are_those_of_the_code() -> None:
     properties = SCHEMAS["Backup"]["properties"]
     assert SCHEMAS["Encoding"]["enum"] == list(ENCODING_NAMES)
     assert SCHEMAS["State"]["enum"] == [state.value for state in State]
-    assert properties["failure"]["properties"]["reason"]["enum"] == [reason.value for reason in Reason]
+    assert SCHEMAS["Reason"]["enum"] == [reason.value for reason in Reason]
     assert properties["mail"]["enum"] == [state.value for state in MailState]
     assert SCHEMAS["Overview"]["properties"]["history"]["maxItems"] == HISTORY_PAGE
     assert SCHEMAS["BackupId"]["pattern"] == f"^{ids._BACKUP_ID.pattern}$"
+    entry = SCHEMAS["Entry"]["properties"]
+    assert entry["event"]["enum"] == [event.value for event in Event]
+    assert entry["link"]["properties"]["way"]["enum"] == [way.value for way in Way]
+    assert SCHEMAS["Audit"]["properties"]["entries"]["maxItems"] == AUDIT_PAGE
+    assert SCHEMAS["EntryId"]["pattern"] == f"^{audit.ENTRY_ID}$"
 
 
 def test_every_refusal_is_a_problem_of_its_own() -> None:

@@ -40,6 +40,8 @@ def imported(monkeypatch: pytest.MonkeyPatch, world: ApiWorld, **other: str | No
         "ADMIN_GROUP": ADMINS,
         "SALES_CONTACT": SALES,
         "HISTORY_DAYS": "730",
+        "AUDIT_TABLE_NAME": "audit",
+        "AUDIT_DAYS": "1096",
         "EXPORT_FUNCTION_NAME": EXPORT_FUNCTION,
     }
     for name, value in (environment | other).items():

@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from functions.request_backup.site import DIRECTORY
+from functions.request_backup.site import DIRECTORY, PARTS
+from shared.audit import Event, Way
 from tests.unit.request_backup.api_world import (
     CLIENT,
     OWN_PAGE,
@@ -155,11 +156,47 @@ def test_a_file_is_there_and_is_not_sent_twice(world: ApiWorld, name: str) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["index.html", "none.js", "..", "%2e%2e", "../site.py", "..%2Fsite.py", "", "words", "x" * 10_000]
+    "name",
+    [
+        "index.html",
+        "none.js",
+        "..",
+        "%2e%2e",
+        "../site.py",
+        "..%2Fsite.py",
+        "",
+        "words",
+        "trail",
+        "mail.json",
+        "page.json",
+        "x" * 10_000,
+    ],
 )
 def test_what_is_no_file_of_the_page_is_not_served(world: ApiWorld, name: str) -> None:
     answer = get(world, f"/page/{name}")
     assert (answer.status, answer.problem) == (404, "no-such-route")
+
+
+@pytest.mark.parametrize("part", sorted(PARTS))
+def test_a_part_is_a_script_with_words_of_its_own_in_the_reader_s_language(
+    world: ApiWorld, part: str
+) -> None:
+    english, dutch = (get(world, f"/page/{part}.json", query={"locale": tag}) for tag in ("en", "nl-BE"))
+    assert set(english.body) == set(dutch.body) == {part}
+    assert english.body[part].keys() == dutch.body[part].keys()
+    assert (dutch.headers["Content-Language"], dutch.headers["Vary"]) == ("nl", "Accept-Language")
+    assert get(world, f"/page/{part}.js").status == 200
+    # Nothing of it comes along before it is wanted.
+    assert part not in get(world, "/page/words.json").body
+    loaded = [line for line in (DIRECTORY / "account-backups.js").read_text().splitlines() if part in line]
+    assert any(f'#part("{part}")' in line for line in loaded)
+    assert not [line for line in loaded if line.startswith("import ")]
+
+
+def test_the_trail_has_a_sentence_for_all_that_the_api_enters(world: ApiWorld) -> None:
+    words = get(world, "/page/trail.json").body["trail"]
+    events = {event.value for event in Event if event is not Event.LINK_MADE}
+    assert words.keys() >= events | {f"link_{way.value}" for way in Way}
 
 
 def test_every_import_of_a_script_is_a_file_here() -> None:
@@ -176,6 +213,8 @@ def test_lit_html_is_the_release_that_pyproject_names() -> None:
 
 def test_every_word_that_the_scripts_say_is_there(world: ApiWorld) -> None:
     words = get(world, "/page/words.json").body
+    for part in PARTS:
+        words |= get(world, f"/page/{part}.json").body
     for script in DIRECTORY.glob("*.js"):
         for key in re.findall(r'forms\.(?:say|many)\("([\w.]+)"', script.read_text()):
             found: object = words

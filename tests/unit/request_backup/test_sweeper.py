@@ -22,7 +22,7 @@ from shared.leases import until
 from shared.store import Superseded, cancelled, failed
 from tests.doubles import aws_in_process, log_of
 from tests.unit.request_backup.sweep_world import ARCHIVE, SweepWorld
-from tests.unit.shared.backups_table import next_account_id
+from tests.unit.shared.backups_table import BOB, next_account_id
 
 THROTTLED = (400, "ThrottlingException")
 BROKEN = (500, "InternalServerError")
@@ -323,7 +323,7 @@ def test_of_a_backup_that_was_cancelled_in_that_moment_nobody_is_told(
     backup = succeeded(world, account)
 
     def too_late(_payload: dict[str, Any]) -> str:
-        world.store.finish(cancelled(backup, "Bob", world.table.now))
+        world.store.finish(cancelled(backup, BOB, world.table.now))
         return "Superseded"
 
     world.functions.answer(too_late)
@@ -340,7 +340,7 @@ def test_a_refusal_that_comes_when_a_newer_backup_runs_does_not_touch_that_one(
     newer: list[Backup] = []
 
     def overtaken(_payload: dict[str, Any]) -> str:
-        world.store.finish(cancelled(backup, "Bob", world.table.now))
+        world.store.finish(cancelled(backup, BOB, world.table.now))
         newer.append(world.table.pending(account))
         return answer
 
@@ -389,7 +389,7 @@ def test_the_event_of_a_backup_that_ended_as_it_should_changes_nothing(
 
 def test_the_event_of_a_cancelled_backup_changes_nothing(world: SweepWorld, account: str) -> None:
     backup = world.begun(account)
-    world.store.finish(cancelled(backup, "Bob", world.table.now))
+    world.store.finish(cancelled(backup, BOB, world.table.now))
     world.workflow.stop(backup)
     before = world.table.records(account)
     world.begin_anew()
@@ -469,7 +469,7 @@ def test_fault_15_whoever_ends_the_backup_first_wins(world: SweepWorld, account:
     if operation != "UpdateItem":
         world.end(backup, "ABORTED")
     world.pass_time()
-    world.table.line.before(operation, lambda: world.store.finish(cancelled(backup, "Bob", world.table.now)))
+    world.table.line.before(operation, lambda: world.store.finish(cancelled(backup, BOB, world.table.now)))
     world.sweeper.sweep()
     assert world.states(account) == {backup.id: "cancelled"}
     assert world.functions.asked == []

@@ -54,6 +54,8 @@ def imported(monkeypatch: pytest.MonkeyPatch, world: SweepWorld, **other: str | 
         "EXPORT_FUNCTION_NAME": EXPORT,
         "NOTIFY_FUNCTION_NAME": NOTIFY,
         "HISTORY_DAYS": "730",
+        "AUDIT_TABLE_NAME": "audit",
+        "AUDIT_DAYS": "1096",
     }
     for name, value in (environment | other).items():
         if value is None:

@@ -11,7 +11,7 @@ from functions.request_backup.sweeper import OWED_FOR, SweepIncomplete
 from shared.backup import Backup, MailState
 from tests.doubles import aws_in_process, log_of
 from tests.unit.request_backup.sweep_world import SweepWorld
-from tests.unit.shared.backups_table import ANN, next_account_id
+from tests.unit.shared.backups_table import ANN, BOB, next_account_id
 
 THROTTLED = (400, "ProvisionedThroughputExceededException")
 
@@ -111,7 +111,7 @@ def test_an_end_whose_e_mail_the_workflow_could_not_see_to_is_told_by_the_sweepe
 def test_of_a_file_that_was_deleted_meanwhile_nobody_is_told(world: SweepWorld, account: str) -> None:
     backup = world.table.ready(account)
     world.store.owe_mail(account, backup.id, world.table.now)
-    world.store.delete(backup, by="Bob", now=world.table.now)
+    world.store.delete(backup, by=BOB, now=world.table.now)
     world.pass_time()
     world.sweeper.sweep()
     assert world.functions.asked == []

@@ -12,11 +12,13 @@ from botocore.config import Config
 
 from shared.backup import Backup, Failure, Person, Reason, State, new_backup
 from shared.store import BackupStore, failed
+from shared.trail import Trail
 from tests.doubles import make_table
 from tests.faults import Line
 
-TABLE = "backups"
+TABLE, AUDIT_TABLE = "backups", "audit"
 ANN = Person(sub="sub-of-ann", name="Ann", email="ann@example.com", language="nl")
+BOB = Person(sub="sub-of-bob", name="Bob", email="bob@example.com", language="en")
 TWICE = Config(retries={"mode": "standard", "total_max_attempts": 2})
 _numbers = count(1)
 
@@ -35,8 +37,10 @@ class BackupsTable:
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.dynamodb: Any = boto3.client("dynamodb", config=TWICE)
         make_table(self.dynamodb, TABLE)
+        make_table(self.dynamodb, AUDIT_TABLE)
         self.line = Line(self.dynamodb)
-        self.store = BackupStore(self.dynamodb, TABLE, history_days=730)
+        self.trail = Trail(self.dynamodb, AUDIT_TABLE, days=1096)
+        self.store = BackupStore(self.dynamodb, TABLE, self.trail, history_days=730)
 
     def set_account(self, account_id: str, **settings: str) -> None:
         values = {"name": "Acme", "plan": "Enterprise", "encoding": "windows-1252"} | settings

@@ -10,11 +10,13 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from shared.aws_errors import may_pass
-from shared.backup import Backup, Failure, MailState, Reason, State, UnknownFormat
+from shared.backup import Backup, Failure, MailState, Reason, State, UnknownFormat, to_record
+from shared.items import to_item
 from shared.leases import until
 from shared.mail_claims import MAIL_CLAIM
+from shared.record_keys import PENDING, key
 from shared.store import AlreadyRunning, BackupStore, Superseded, cancelled, failed
-from tests.unit.shared.backups_table import TABLE, BackupsTable, next_backup_id
+from tests.unit.shared.backups_table import ANN, BOB, TABLE, BackupsTable, next_backup_id
 
 THROTTLED = (400, "ProvisionedThroughputExceededException")
 
@@ -50,7 +52,7 @@ def test_the_encoding_that_the_account_chose_counts_whatever_the_product_says_si
     table.set_account(account, encoding="big5")
     assert encoding_of(table, account) == "big5"
     for chosen in ("utf-16", "shift_jis"):
-        table.store.choose_encoding(account, chosen)
+        table.store.choose_encoding(account, chosen, by=ANN, now=table.now)
         assert encoding_of(table, account) == chosen
     table.set_account(account, encoding="big5", name="Acme Ltd", plan="Unlimited")
     settings = table.store.settings(account)
@@ -60,7 +62,7 @@ def test_the_encoding_that_the_account_chose_counts_whatever_the_product_says_si
 
 def test_a_choice_is_that_account_s_alone_and_makes_no_account(table: BackupsTable, account: str) -> None:
     table.set_account(account + "0", encoding="big5")
-    table.store.choose_encoding(account, "utf-16")
+    table.store.choose_encoding(account, "utf-16", by=ANN, now=table.now)
     assert encoding_of(table, account + "0") == "big5"
     assert table.store.settings(account) is None
 
@@ -69,7 +71,7 @@ def test_a_choice_changes_neither_a_running_backup_nor_the_history(table: Backup
     table.ready(account)
     table.pending(account)
     before = table.records(account)
-    table.store.choose_encoding(account, "utf-16")
+    table.store.choose_encoding(account, "utf-16", by=ANN, now=table.now)
     after = table.records(account)
     assert after.pop("PREFERENCES")["encoding"] == {"S": "utf-16"}
     assert after == before
@@ -94,7 +96,7 @@ def test_the_second_claim_is_handed_the_winner_and_writes_nothing(table: Backups
     with pytest.raises(AlreadyRunning) as refused:
         table.store.claim(table.backup(account))
     assert refused.value.running == winner
-    assert table.line.calls == {"PutItem": 1}  # no second read, which could find another one
+    assert table.line.calls == {"TransactWriteItems": 1}  # no second read, which could find another one
     assert table.records(account) == before
 
 
@@ -107,14 +109,14 @@ def test_the_claims_of_two_accounts_do_not_meet(table: BackupsTable, account: st
 def test_a_claim_whose_answer_was_lost_is_won_when_botocore_repeats_it(
     table: BackupsTable, account: str
 ) -> None:
-    table.line.lose_answer("PutItem", times=1)
+    table.line.lose_answer("TransactWriteItems", times=1)
     backup = table.pending(account)
-    assert table.line.calls["PutItem"] == 2
+    assert table.line.calls["TransactWriteItems"] == 2
     assert table.store.running(account) == backup
 
 
 def test_a_throttled_claim_raises_what_may_pass_and_writes_nothing(table: BackupsTable, account: str) -> None:
-    table.line.refuse("PutItem", *THROTTLED)
+    table.line.refuse("TransactWriteItems", *THROTTLED)
     with pytest.raises(ClientError) as throttled:
         table.pending(account)
     assert may_pass(throttled.value)
@@ -131,7 +133,7 @@ def writes_of(store: BackupStore, backup: Backup, now: Any) -> list[Any]:
         lambda: store.advance(backup.account_id, backup.id, unit=0, records=5, now=now, done=True),
         lambda: store.note_failure(backup.account_id, backup.id, Failure(Reason.INTERNAL)),
         lambda: store.finish(failed(backup, Failure(Reason.INTERNAL), now)),
-        lambda: store.finish(cancelled(backup, "Bob", now)),
+        lambda: store.finish(cancelled(backup, BOB, now)),
     ]
 
 
@@ -148,7 +150,7 @@ def test_a_run_that_was_overtaken_writes_nothing_any_more(table: BackupsTable, a
 def test_a_run_that_was_cancelled_writes_nothing_any_more(table: BackupsTable, account: str) -> None:
     backup = table.pending(account)
     table.store.begin(account, backup.id, units=2, now=table.now)
-    table.store.finish(cancelled(backup, "Bob", table.now))
+    table.store.finish(cancelled(backup, BOB, table.now))
     before = table.records(account)
     still_at_it = [*writes_of(table.store, backup, table.now)[:5], lambda: finish_well(table, backup)]
     for write in still_at_it:
@@ -255,7 +257,7 @@ def test_finishing_moves_the_backup_to_the_history_and_frees_the_account(
 
 def test_finished_backups_are_collected_after_the_history_s_days(table: BackupsTable, account: str) -> None:
     pending = table.pending(account)
-    BackupStore(table.dynamodb, TABLE, history_days=10).finish(table.ended_well(pending))
+    BackupStore(table.dynamodb, TABLE, table.trail, history_days=10).finish(table.ended_well(pending))
     record = table.records(account)[f"BACKUP#{pending.id}"]
     assert record["ttl"] == {"N": str(int((table.now + timedelta(days=10)).timestamp()))}
     assert not {"leased", "lease_until"} & set(record)
@@ -288,7 +290,8 @@ def test_a_backup_that_ended_never_ends_otherwise_even_if_its_lock_came_back(
     table: BackupsTable, account: str
 ) -> None:
     ready = table.ready(account)
-    table.store.claim(dataclasses.replace(ready, state=State.PENDING))
+    item = to_item(to_record(dataclasses.replace(ready, state=State.PENDING)))
+    table.dynamodb.put_item(TableName=TABLE, Item=item | key(account, PENDING))
     with pytest.raises(Superseded):
         table.store.finish(failed(ready, Failure(Reason.TIMED_OUT), table.now))
     assert table.store.find(account, ready.id) == ready
@@ -296,6 +299,7 @@ def test_a_backup_that_ended_never_ends_otherwise_even_if_its_lock_came_back(
 
 def test_finishing_is_done_although_the_answer_was_lost(table: BackupsTable, account: str) -> None:
     ready = table.ended_well(table.pending(account))
+    table.line.mend()
     table.line.lose_answer("TransactWriteItems", times=1)
     table.store.finish(ready)
     assert table.line.calls["TransactWriteItems"] == 2
@@ -353,9 +357,11 @@ def test_a_cancelled_backup_says_who_and_when_and_the_account_is_free(
 ) -> None:
     pending = table.pending(account)
     later = table.now + hours(1)
-    table.store.finish(cancelled(pending, "Bob", later))
+    table.store.finish(cancelled(pending, BOB, later))
     found = table.store.find(account, pending.id)
-    assert found == dataclasses.replace(pending, state=State.CANCELLED, ended_by="Bob", finished_at=later)
+    assert found == dataclasses.replace(
+        pending, state=State.CANCELLED, ended_by="Bob", ended_by_sub="sub-of-bob", finished_at=later
+    )
     assert table.store.running(account) is None
     assert table.store.last_ready(account, later) is None
     table.pending(account)
@@ -365,14 +371,14 @@ def test_cancelling_again_keeps_the_first_name_and_cancelling_what_is_ready_is_t
     table: BackupsTable, account: str
 ) -> None:
     backup = table.pending(account)
-    table.store.finish(cancelled(backup, "Bob", table.now))
-    table.store.finish(cancelled(backup, "Eve", table.now + hours(1)))
+    table.store.finish(cancelled(backup, BOB, table.now))
+    table.store.finish(cancelled(backup, ANN, table.now + hours(1)))
     found = table.store.find(account, backup.id)
     assert found is not None
     assert (found.ended_by, found.finished_at) == ("Bob", table.now)
     ready = table.ready(account)
     with pytest.raises(Superseded):
-        table.store.finish(cancelled(ready, "Bob", table.now))
+        table.store.finish(cancelled(ready, BOB, table.now))
     assert table.store.find(account, ready.id) == ready
 
 
@@ -385,9 +391,14 @@ def test_a_deleted_backup_keeps_what_it_was_and_says_who_and_when(table: Backups
     table.store.mark_mail(account, ready.id, MailState.SENT)
     later = table.now + hours(1)
     before = table.records(account)[f"BACKUP#{ready.id}"]
-    deleted = table.store.delete(ready, by="Bob", now=later)
+    deleted = table.store.delete(ready, by=BOB, now=later)
     assert deleted == dataclasses.replace(
-        ready, state=State.DELETED, ended_by="Bob", deleted_at=later, mail=MailState.SENT
+        ready,
+        state=State.DELETED,
+        ended_by="Bob",
+        ended_by_sub="sub-of-bob",
+        deleted_at=later,
+        mail=MailState.SENT,
     )
     assert table.store.find(account, ready.id) == deleted
     assert table.records(account)[f"BACKUP#{ready.id}"]["ttl"] == before["ttl"]
@@ -396,17 +407,18 @@ def test_a_deleted_backup_keeps_what_it_was_and_says_who_and_when(table: Backups
 
 def test_deleting_again_changes_nothing_and_tells_the_first(table: BackupsTable, account: str) -> None:
     ready = table.ready(account)
-    first = table.store.delete(ready, by="Bob", now=table.now)
+    first = table.store.delete(ready, by=BOB, now=table.now)
     before = table.records(account)
-    assert table.store.delete(ready, by="Eve", now=table.now + hours(1)) == first
+    assert table.store.delete(ready, by=ANN, now=table.now + hours(1)) == first
     assert table.records(account) == before
 
 
 def test_deleting_is_done_although_the_answer_was_lost(table: BackupsTable, account: str) -> None:
     ready = table.ready(account)
-    table.line.lose_answer("UpdateItem", times=1)
-    deleted = table.store.delete(ready, by="Bob", now=table.now)
-    assert table.line.calls["UpdateItem"] == 2
+    table.line.mend()
+    table.line.lose_answer("TransactWriteItems", times=1)
+    deleted = table.store.delete(ready, by=BOB, now=table.now)
+    assert table.line.calls["TransactWriteItems"] == 2
     assert (deleted.state, deleted.ended_by) == (State.DELETED, "Bob")
 
 
@@ -416,34 +428,34 @@ def test_an_expired_backup_can_be_deleted_and_is_then_no_longer_expired(
     ready = table.ready(account, days=1)
     later = table.now + timedelta(days=2)
     assert ready.state_at(later) is State.EXPIRED
-    assert table.store.delete(ready, by="Bob", now=later).state_at(later) is State.DELETED
+    assert table.store.delete(ready, by=BOB, now=later).state_at(later) is State.DELETED
 
 
 def test_only_what_was_ready_is_deleted(table: BackupsTable, account: str) -> None:
-    lost, ended = table.failed(account), cancelled(table.pending(account), "Bob", table.now)
+    lost, ended = table.failed(account), cancelled(table.pending(account), BOB, table.now)
     table.store.finish(ended)
     running, never_was = table.pending(account), table.backup(account)
     before = table.records(account)
     for backup in (lost, ended, running, never_was):
         with pytest.raises(Superseded):
-            table.store.delete(backup, by="Bob", now=table.now)
+            table.store.delete(backup, by=BOB, now=table.now)
     assert table.records(account) == before
 
 
 def test_a_throttled_deletion_changes_nothing_and_may_be_repeated(table: BackupsTable, account: str) -> None:
     ready = table.ready(account)
-    table.line.refuse("UpdateItem", *THROTTLED)
+    table.line.refuse("TransactWriteItems", *THROTTLED)
     with pytest.raises(ClientError) as refused:
-        table.store.delete(ready, by="Bob", now=table.now)
+        table.store.delete(ready, by=BOB, now=table.now)
     assert may_pass(refused.value)
     table.line.mend()
     assert table.store.find(account, ready.id) == ready
-    assert table.store.delete(ready, by="Bob", now=table.now).state is State.DELETED
+    assert table.store.delete(ready, by=BOB, now=table.now).state is State.DELETED
 
 
 def test_the_last_ready_one_is_the_one_before_a_deleted_one(table: BackupsTable, account: str) -> None:
     wanted, ready = table.ready(account), table.ready(account)
-    table.store.delete(ready, by="Bob", now=table.now)
+    table.store.delete(ready, by=BOB, now=table.now)
     assert table.store.last_ready(account, table.now) == wanted
 
 
@@ -466,7 +478,7 @@ def test_a_backup_that_ends_while_it_is_looked_for_is_found(table: BackupsTable,
                 table.store.finish(ready)
             return get_item(**wanted)
 
-    assert BackupStore(Slow(), TABLE).find(account, pending.id) == ready  # type: ignore[arg-type]
+    assert BackupStore(Slow(), TABLE, table.trail).find(account, pending.id) == ready  # type: ignore[arg-type]
 
 
 def test_another_account_s_backup_is_not_found(table: BackupsTable, account: str) -> None:

@@ -12,7 +12,7 @@ from shared import leases
 from shared.backup import Failure, Reason
 from shared.moments import from_text
 from shared.store import Superseded, cancelled, failed
-from tests.unit.shared.backups_table import BackupsTable
+from tests.unit.shared.backups_table import BOB, BackupsTable
 
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -93,7 +93,7 @@ def test_what_has_ended_is_due_no_more(table: BackupsTable, account: str, end: s
         {
             "ready": table.ended_well(backup),
             "failed": failed(backup, Failure(Reason.INTERNAL), table.now),
-            "cancelled": cancelled(backup, "Bob", table.now),
+            "cancelled": cancelled(backup, BOB, table.now),
         }[end]
     )
     table.now += timedelta(days=1)
