@@ -92,6 +92,10 @@ def looks(world: World) -> bool:
     return world.call("GET", "/backups", world.token(world.account().id)).status_code == 200
 
 
+def reads_the_trail(world: World) -> bool:
+    return world.call("GET", "/audit", world.token(world.account().id)).status_code == 200
+
+
 def asks(world: World) -> bool:
     account = world.account()
     answer = world.call("POST", "/backups", world.token(account.id), json={})
@@ -270,11 +274,14 @@ ENFORCED: dict[Statement, Callable[[World], bool]] = {
     ("RequestBackupRole", "CleanUp"): has_a_cancelled_backup_cleaned_up,
     ("RequestBackupRole", "DeleteArchives"): deletes,
     ("RequestBackupRole", "ChangeHistory"): deletes,
+    ("RequestBackupRole", "AppendToTheTrail"): asks,
+    ("RequestBackupRole", "ReadTheTrail"): reads_the_trail,
     ("ExportBackupRole", "ReadAccountData"): backs_up,
     ("ExportBackupRole", "ReadBackups"): backs_up,
     ("ExportBackupRole", "SayHowFar"): backs_up,
     ("ExportBackupRole", "FreeTheLock"): backs_up,
     ("ExportBackupRole", "WriteHistory"): backs_up,
+    ("ExportBackupRole", "AppendToTheTrail"): backs_up,
     ("ExportBackupRole", "WriteSegments"): backs_up,
     ("ExportBackupRole", "ReadSegments"): backs_up,
     ("ExportBackupRole", "WriteArchives"): backs_up,
@@ -284,6 +291,7 @@ ENFORCED: dict[Statement, Callable[[World], bool]] = {
     ("ExportBackupRole", "RemoveLeftovers"): cleans_up,
     ("NotifyRole", "ReadBackups"): mails,
     ("NotifyRole", "ClaimTheMail"): mails,
+    ("NotifyRole", "AppendToTheTrail"): mails,
     ("NotifyRole", "SendMail"): mails,
     ("NotifyRole", "SignLinks"): mails,
     ("DownloadRole", "FetchArchives"): links,
@@ -294,6 +302,7 @@ ENFORCED: dict[Statement, Callable[[World], bool]] = {
     ("SweepBackupsRole", "AskWorkflow"): closes_what_was_aborted,
     ("SweepBackupsRole", "FreeTheLock"): closes_what_was_aborted,
     ("SweepBackupsRole", "WriteHistory"): closes_what_was_aborted,
+    ("SweepBackupsRole", "AppendToTheTrail"): closes_what_was_aborted,
     ("SweepBackupsRole", "CloseAndCleanUp"): has_what_was_aborted_cleaned_up_and_told,
     ("SweepBackupsRole", "Tell"): has_what_was_aborted_cleaned_up_and_told,
 }

@@ -218,11 +218,7 @@ class AccountBackups extends HTMLElement {
         location.assign(url); // an attachment: the page stays
         return this.#forms.say("done.download");
       }),
-    ask: (what, backup) =>
-      this.#do("ask", async () => {
-        await this.#part("question");
-        this.#show({ asking: { what, backup } });
-      }),
+    ask: (what, backup) => this.#show({ asking: { what, backup } }),
     keep: () => this.#show({ asking: null }),
     cancel: (backup) =>
       this.#do("cancel", async () => {
@@ -301,7 +297,7 @@ class AccountBackups extends HTMLElement {
     const dialog = this.#root.querySelector("dialog");
     if (this.#state.asking && !dialog.open) {
       dialog.showModal();
-    } else if (!this.#state.asking && dialog?.open) {
+    } else if (!this.#state.asking && dialog.open) {
       dialog.close();
     }
   }

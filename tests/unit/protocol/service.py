@@ -384,10 +384,15 @@ class Service:
         pending = self._items().get(PENDING)
         return str(pending.attrs["backup_id"].value) if pending and "backup_id" in pending.attrs else None
 
-    def _items(self) -> dict[str, Any]:
-        table = dynamodb_backends["123456789012"]["eu-west-1"].tables[TABLE]
-        items = table.items[DynamoType({"S": f"ACCOUNT#{self.account}"})]
-        return {str(sk.value): item for sk, item in items.items()}
+    def entered(self) -> Counter[tuple[str, str]]:
+        """What stands in the account's trail, shown yet or not: backup and `1-ready`, say. Without links."""
+        found = (sk.split("_", 2) for sk in self._items(AUDIT_TABLE))
+        return Counter((backup_id, what) for _, backup_id, what in found if "link_made" not in what)
+
+    def _items(self, table: str = TABLE) -> dict[str, Any]:
+        items = dynamodb_backends["123456789012"]["eu-west-1"].tables[table].items
+        found = items[DynamoType({"S": f"ACCOUNT#{self.account}"})]
+        return {str(sk.value): item for sk, item in found.items()}
 
     def archive_of(self, backup: Backup) -> bytes | None:
         try:

@@ -76,6 +76,7 @@ class Machine(Happenings):
         if self.bucket_changed or ended.keys() != self.before.keys():
             self._what_is_ready_is_whole(ended)
         self._mails_are_told_of(ended)
+        self._the_trail_tells_it(pending, ended)
         ready = [one for one in ended.values() if one.state is State.READY]
         self.seen["a backup was ready while another ran"] += pending is not None and bool(ready)
         for backup_id, backup in ended.items():
@@ -138,6 +139,19 @@ class Machine(Happenings):
             assert sent <= 2, "more than two mails"
             assert sent or backup.mail is not MailState.SENT, "a mail is said to be sent that was not"
             assert not (sent and backup.state is State.CANCELLED)
+
+    def _the_trail_tells_it(self, pending: Backup | None, ended: dict[str, Backup]) -> None:
+        """All that the records say, each once, and nothing else."""
+        what = [(backup_id, "0-requested") for backup_id in {*ended, *self.nowhere}]
+        what += [(pending.id, "0-requested")] if pending else []
+        for backup in ended.values():
+            had_a_file = backup.expires_at is not None
+            what.append((backup.id, "1-ready" if had_a_file else f"1-{backup.state.value}"))
+            what += [(backup.id, "3-expired")] if had_a_file else []
+            if backup.expires_at and backup.deleted_at:
+                what.append((backup.id, "4-deleted"))
+                what += [(backup.id, "3-expired_withdrawn")] if backup.deleted_at < backup.expires_at else []
+        assert self.service.entered() == Counter(what), "the trail tells something else"
 
     # --- left to itself ---
 
