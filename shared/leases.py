@@ -27,6 +27,9 @@ An account whose backup has died is free after this, one minute and the sweeper'
 if no status event comes: within ten minutes.
 """
 
+LONGEST = LEASE + timedelta(minutes=1)
+"""Every lease that was ever given has run out after this."""
+
 INDEX = "leases"
 RUNNING = "RUNNING"
 UNTOLD = "UNTOLD"

@@ -31,7 +31,7 @@ from shared.accounts import Accounts
 from shared.backup import Backup, Failure, Person, State, failure_record, from_record, to_record
 from shared.items import from_item, to_item
 from shared.mail_claims import MailClaims
-from shared.moments import to_text
+from shared.moments import from_text, to_text
 from shared.queries import newest_first
 from shared.record_keys import HISTORY, PENDING, account_key, account_of, ended_key, key
 from shared.trail import Trail
@@ -258,6 +258,15 @@ class BackupStore(Accounts, MailClaims):
         """Accounts whose running backup has probably been silent until its lease ran out: look again."""
         for item in leases.run_out(self._client, self._table, leases.RUNNING, now):
             yield account_of(item)
+
+    def oldest_request(self, now: datetime) -> datetime | None:
+        """When the backup was requested that has been pending or running for longest; None where none is.
+
+        Also of one that a newer version has written. Reads each record that holds a lock.
+        """
+        held = leases.run_out(self._client, self._table, leases.RUNNING, now + leases.LONGEST)
+        records = (self._get(account_of(item), PENDING) for item in held)
+        return min((from_text(str(record["requested_at"])) for record in records if record), default=None)
 
     def left_alone(self, account_id: str, now: datetime) -> Backup | None:
         """The account's running backup, if its lease has run out."""

@@ -18,25 +18,32 @@ from functions.export_backup.probes import Probes
 from functions.export_backup.settings import Settings
 from functions.export_backup.source import Source
 from functions.export_backup.steps import Steps
+from functions.export_backup.throttles import Throttles
 from functions.export_backup.wire import tapped
+from shared import metrics
+from shared.counted_store import CountedStore
 from shared.environment import read_settings
 from shared.logs import get_logger, shape_of
+from shared.metrics import Meter
 from shared.moments import utc_now
-from shared.store import BackupStore, Superseded
+from shared.store import Superseded
 from shared.trail import Trail
 
 logger = get_logger("export_backup")
 settings = read_settings(Settings, os.environ)
+meter = Meter(settings.stack_name, logger)
 # Beneath the workflow's own retries, which begin a step anew, botocore tries each call five times.
 _config = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5})
 
 dynamodb = boto3.client("dynamodb", config=_config)
 # A client of its own, since its answers to Query come unparsed.
 records = tapped(boto3.client("dynamodb", config=_config))
-store = BackupStore(
+throttles = Throttles(records)
+store = CountedStore(
     dynamodb,
     settings.table_name,
     Trail(dynamodb, settings.audit_table_name, days=settings.audit_days),
+    meter,
     history_days=settings.history_days,
 )
 steps = Steps(
@@ -86,6 +93,17 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, object]:
         except Exception as noting:  # noqa: BLE001 - what went wrong first is what counts
             logger.warning("reason not noted", error=shape_of(noting))
         raise outcome from None
+    finally:
+        _count_effort(step.backup_id, context)
     counts = {name: value for name, value in result.items() if isinstance(value, int)}
     logger.info("step taken", extra={"counts": counts})
     return result
+
+
+def _count_effort(backup_id: str, context: Any) -> None:
+    effort: dict[metrics.Metric, float] = {
+        metrics.SECONDS_LEFT: context.get_remaining_time_in_millis() / 1000
+    }
+    if throttled := throttles.since_last_asked():
+        effort[metrics.SOURCE_THROTTLES] = throttled
+    meter.note(effort, backup_id=backup_id)

@@ -7,6 +7,7 @@ from functions.export_backup.limits import Limits
 
 @dataclass(frozen=True)
 class Settings:
+    stack_name: str
     table_name: str
     source_table_name: str
     bucket_name: str

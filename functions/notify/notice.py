@@ -54,6 +54,9 @@ class Told(StrEnum):
 
     SENT = "sent"
     NOT_SENT = "not_sent"
+    """There was no address, or no file any more."""
+    REFUSED = "refused"
+    """SES would not take it, or was silent twice; or no link could be signed: a fault of the deployment."""
     ALREADY = "already"
     """An earlier run has sent it, or was refused."""
     VOID = "void"
@@ -70,6 +73,10 @@ class MailDelayed(Exception):
 
 class _Unsendable(Exception):
     """This mail can never be sent; the text, out of our own code, says why. Caught here, marked not_sent."""
+
+    def __init__(self, why: str, told: Told = Told.NOT_SENT) -> None:
+        super().__init__(why)
+        self.told = told
 
 
 class Notice:
@@ -113,7 +120,7 @@ class Notice:
         try:
             address, letter, link = self._write(backup)
         except _Unsendable as why:
-            return self._settle_without_sending(backup, str(why))
+            return self._settle_without_sending(backup, why)
         self._claim(backup, link)
         return self._send(backup, letter, address)
 
@@ -152,15 +159,15 @@ class Notice:
         except ClientError as error:
             if _is_definite(error):
                 self._logger.error("download link was refused", shape=shape_of(error), extra=_ids(backup))
-                raise _Unsendable("no_link") from None
+                raise _Unsendable("no_link", Told.REFUSED) from None
             raise self._delayed(backup, "link_unavailable") from None
         except BotoCoreError:
             raise self._delayed(backup, "link_unavailable") from None
 
-    def _settle_without_sending(self, backup: Backup, why: str) -> Told:
+    def _settle_without_sending(self, backup: Backup, why: _Unsendable) -> Told:
         self._claim(backup)
         self._mark(backup, MailState.NOT_SENT)
-        return self._not_sent(backup, why)
+        return self._not_sent(backup, str(why), why.told)
 
     def _claim(self, backup: Backup, link: Link | None = None) -> None:
         """Raises MailDelayed where another run has the claim: only its end tells whether there is a mail.
@@ -182,7 +189,7 @@ class Notice:
             self._postbox.send(letter, address)
         except Refused as refusal:
             self._mark(backup, MailState.NOT_SENT)
-            return self._not_sent(backup, f"refused: {refusal}")
+            return self._not_sent(backup, f"refused: {refusal}", Told.REFUSED)
         except NotTaken as answer:
             if takes_over:
                 # Giving the claim back would forget that one mail may be out.
@@ -192,7 +199,7 @@ class Notice:
             raise self._delayed(backup, f"not_taken: {answer}") from None
         except Unanswered as silence:
             if takes_over:
-                return self._not_sent(backup, f"unanswered twice: {silence}")
+                return self._not_sent(backup, f"unanswered twice: {silence}", Told.REFUSED)
             raise self._delayed(backup, f"unanswered: {silence}") from None
         return self._sent(backup)
 
@@ -208,9 +215,9 @@ class Notice:
         self._logger.info("mail was sent", outcome=backup.state.value, extra=_ids(backup))
         return Told.SENT
 
-    def _not_sent(self, backup: Backup, why: str) -> Told:
+    def _not_sent(self, backup: Backup, why: str, told: Told) -> Told:
         self._logger.warning("mail was not sent", why=why, outcome=backup.state.value, extra=_ids(backup))
-        return Told.NOT_SENT
+        return told
 
     def _delayed(self, backup: Backup, why: str) -> MailDelayed:
         self._logger.warning("mail was delayed", why=why, outcome=backup.state.value, extra=_ids(backup))

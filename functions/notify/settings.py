@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
+    stack_name: str
     table_name: str
     bucket_name: str
     download_role_arn: str

@@ -17,23 +17,25 @@ from functions.request_backup.routes import make_api
 from functions.request_backup.settings import Settings
 from functions.request_backup.site import Site
 from functions.request_backup.workflow import Workflow
+from shared.counted_store import CountedStore
 from shared.environment import read_settings
 from shared.languages import Languages
 from shared.link import LinkSigner
 from shared.logs import get_logger
+from shared.metrics import Meter
 from shared.moments import utc_now
-from shared.store import BackupStore
 from shared.trail import Trail
 
 logger = get_logger("request_backup")
 settings = read_settings(Settings, os.environ)
+meter = Meter(settings.stack_name, logger)
 session = boto3.Session()
 # Three tries of four seconds each stay well within the 29 seconds that API Gateway waits.
 _config = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 3})
 
 dynamodb = session.client("dynamodb", config=_config)
 trail = Trail(dynamodb, settings.audit_table_name, days=settings.audit_days)
-store = BackupStore(dynamodb, settings.table_name, trail, history_days=settings.history_days)
+store = CountedStore(dynamodb, settings.table_name, trail, meter, history_days=settings.history_days)
 workflow = Workflow(session.client("stepfunctions", config=_config), settings.state_machine_arn)
 desk = Desk(
     store,
@@ -59,7 +61,7 @@ desk = Desk(
     sales_contact=settings.sales_contact,
 )
 site = Site(Languages(), product=settings.product_name, frame_ancestors=settings.frame_ancestors)
-api = make_api(desk, site, clock=utc_now, logger=logger, tab_origin=settings.tab_origin or None)
+api = make_api(desk, site, clock=utc_now, logger=logger, meter=meter, tab_origin=settings.tab_origin or None)
 
 
 @logger.inject_lambda_context(clear_state=True)

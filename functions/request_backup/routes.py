@@ -18,15 +18,17 @@ from functions.request_backup.desk import Desk
 from functions.request_backup.refusals import Refusal, StartRefused
 from functions.request_backup.site import Site
 from functions.request_backup.views import audit_view, backup_view, link_view, overview_view
+from shared import metrics
 from shared.aws_errors import may_pass
 from shared.logs import shape_of
+from shared.metrics import Meter
 from shared.moments import Clock
 
 OPENAPI = Path(__file__).with_name("openapi.yaml")
 
 
 def make_api(
-    desk: Desk, site: Site, *, clock: Clock, logger: Logger, tab_origin: str | None = None
+    desk: Desk, site: Site, *, clock: Clock, logger: Logger, meter: Meter, tab_origin: str | None = None
 ) -> APIGatewayRestResolver:
     """`tab_origin` is the origin of a page that is not ours and shows backups too."""
     api = APIGatewayRestResolver(
@@ -70,6 +72,7 @@ def make_api(
         asking = caller()
         backup, link = desk.download(asking, backup_id)
         logger.info("link made", backup_id=backup.id, account_id=backup.account_id, user=asking.person.sub)
+        meter.note({metrics.LINKS_MADE: 1}, backup_id=backup.id)
         return _answer(200, link_view(backup, link))
 
     @api.put("/settings")
@@ -118,6 +121,7 @@ def make_api(
     def refuse(refusal: Refusal) -> Response[str]:
         log = logger.error if isinstance(refusal, StartRefused) else logger.info
         log("request refused", reason=type(refusal).__name__)
+        meter.note({metrics.REFUSED: 1}, by=type(refusal).__name__)
         return problems.refused(refusal)
 
     def aws_fault(error: ClientError | BotoCoreError) -> Response[str]:

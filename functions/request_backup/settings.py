@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
+    stack_name: str
     table_name: str
     bucket_name: str
     state_machine_arn: str

@@ -16,27 +16,32 @@ from functions.request_backup.sweep_event import ExecutionEnded, ForeignEvent, w
 from functions.request_backup.sweep_settings import Settings
 from functions.request_backup.sweeper import Sweeper, SweepIncomplete
 from functions.request_backup.workflow import Workflow
+from shared import metrics
+from shared.counted_store import CountedStore
 from shared.environment import read_settings
 from shared.logs import get_logger, shape_of
+from shared.metrics import Meter
 from shared.moments import utc_now
-from shared.store import BackupStore
 from shared.trail import Trail
 
 logger = get_logger("sweep_backups")
 settings = read_settings(Settings, os.environ)
+meter = Meter(settings.stack_name, logger)
 _config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 # The step `ready` looks at the archive, which takes seconds, and safely runs a second time.
 _patient = Config(connect_timeout=2, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 2})
 
 functions = boto3.client("lambda", config=_config)
 dynamodb = boto3.client("dynamodb", config=_config)
+store = CountedStore(
+    dynamodb,
+    settings.table_name,
+    Trail(dynamodb, settings.audit_table_name, days=settings.audit_days),
+    meter,
+    history_days=settings.history_days,
+)
 sweeper = Sweeper(
-    BackupStore(
-        dynamodb,
-        settings.table_name,
-        Trail(dynamodb, settings.audit_table_name, days=settings.audit_days),
-        history_days=settings.history_days,
-    ),
+    store,
     Workflow(boto3.client("stepfunctions", config=_config), settings.state_machine_arn),
     ReadyStep(boto3.client("lambda", config=_patient), settings.export_function_name),
     Notices(functions, settings.notify_function_name),
@@ -63,7 +68,7 @@ def handler(event: Mapping[str, Any], context: Any) -> None:  # noqa: ARG001
             logger.append_keys(account_id=woken.account_id, backup_id=woken.backup_id)
             sweeper.look(woken.account_id, woken.backup_id)
         else:
-            sweeper.sweep()
+            _sweep()
     except ForeignEvent as error:
         logger.error("event refused", error=shape_of(error))
         raise
@@ -72,3 +77,13 @@ def handler(event: Mapping[str, Any], context: Any) -> None:  # noqa: ARG001
     except Exception as error:  # noqa: BLE001 - see above
         logger.error("sweep failed", error=shape_of(error))
         raise SweepFailed(type(error).__name__) from None
+
+
+def _sweep() -> None:
+    try:
+        if started := sweeper.sweep():
+            meter.note({metrics.STARTED_BY_SWEEPER: started})
+    finally:  # most of all of a sweep that did not get everywhere
+        now = utc_now()
+        age = now - (store.oldest_request(now) or now)
+        meter.note({metrics.OLDEST_PENDING: age.total_seconds()})

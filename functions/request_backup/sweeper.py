@@ -68,21 +68,23 @@ class Sweeper:
         self._clock = clock
         self._logger = logger
 
-    def sweep(self) -> None:
+    def sweep(self) -> int:
         """Look at every backup whose lease has run out, and at every e-mail that is still owed.
 
-        What one account meets stops no other one. Raises SweepIncomplete at the end, and botocore's errors
-        where the table does not say which there are.
+        Returns how many of them nobody had begun, and are started now. What one account meets stops no other
+        one. Raises SweepIncomplete at the end, and botocore's errors where the table does not say which
+        there are.
         """
         now = self._clock()
-        went_well = [
+        started = [
             *(self._tried(self._left_alone, account) for account in self._store.accounts_left_alone(now)),
             *(self._tried(self._owed, *backup) for backup in self._store.untold(now)),
         ]
-        broken = went_well.count(False)
-        self._logger.info("swept", looked_at=len(went_well), broken=broken)
+        broken = started.count(None)
+        self._logger.info("swept", looked_at=len(started), broken=broken, started=started.count(True))
         if broken:
-            raise SweepIncomplete(f"{broken} of {len(went_well)}")
+            raise SweepIncomplete(f"{broken} of {len(started)}")
+        return started.count(True)
 
     def look(self, account_id: str, backup_id: str) -> None:
         """Look at one backup whose execution is said to have ended, lease or not.
@@ -99,22 +101,24 @@ class Sweeper:
             self._store.owe_mail(account_id, backup_id, self._clock())
             self._settle(backup)
 
-    def _tried(self, action: Callable[..., None], *ids: str) -> bool:
+    def _tried(self, action: Callable[..., bool], *ids: str) -> bool | None:
+        """Whether the action has started a backup; None where it failed."""
         try:
-            action(*ids)
+            return action(*ids)
         except Exception as error:  # noqa: BLE001 - one account's trouble is not another's
             self._logger.error("account not looked after", account_id=ids[0], error=shape_of(error))
-            return False
-        return True
+            return None
 
-    def _left_alone(self, account_id: str) -> None:
+    def _left_alone(self, account_id: str) -> bool:
         # The index may lag behind: what counts is the record.
         backup = self._store.left_alone(account_id, self._clock())
-        if backup is not None and not self._mend(backup):
-            try:
-                self._store.extend(account_id, backup.id, self._clock())
-            except Superseded:
-                return  # it has ended since
+        if backup is None or self._mend(backup):
+            return False
+        try:
+            self._store.extend(account_id, backup.id, self._clock())
+        except Superseded:
+            return False  # it has ended since
+        return backup.state is State.PENDING
 
     def _mend(self, backup: Backup) -> bool:
         """Do what the backup's execution calls for; False where it is to be left alone."""
@@ -156,16 +160,16 @@ class Sweeper:
         if noted is not None and noted.id == backup.id:
             self._fail(noted, Reason.INTERNAL)
 
-    def _owed(self, account_id: str, backup_id: str) -> None:
+    def _owed(self, account_id: str, backup_id: str) -> bool:
         """Ask for the e-mail again until it is settled: the last one asked may have died, and so may we."""
         ended = self._store.find(account_id, backup_id)
-        if ended is None or ended.finished_at is None:
-            return
-        if self._is_owed(ended, ended.finished_at):
-            self._store.owe_mail(account_id, backup_id, self._clock())
-            self._settle(ended)
-        else:
-            self._store.owe_nothing(account_id, backup_id)
+        if ended is not None and ended.finished_at is not None:
+            if self._is_owed(ended, ended.finished_at):
+                self._store.owe_mail(account_id, backup_id, self._clock())
+                self._settle(ended)
+            else:
+                self._store.owe_nothing(account_id, backup_id)
+        return False
 
     def _is_owed(self, ended: Backup, since: datetime) -> bool:
         return ended.state in _TOLD and ended.mail not in _SETTLED and self._clock() - since <= OWED_FOR

@@ -42,6 +42,7 @@ from tests.unit.export_backup.running_backup import (
 from tests.unit.export_backup.s3_bucket import BUCKET
 
 ENVIRONMENT = {
+    "STACK_NAME": "account-backup",
     "TABLE_NAME": BACKUPS,
     "SOURCE_TABLE_NAME": RECORDS,
     "BUCKET_NAME": BUCKET,

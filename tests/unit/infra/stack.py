@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from samtranslator.translator.transform import transform  # type: ignore[import-
 
 ROOT = Path(__file__).parents[3]
 TEMPLATE = ROOT / "infra" / "template.yaml"
+OPERATIONS = ROOT / "infra" / "operations.yaml"
 WORKFLOW = ROOT / "infra" / "workflow.asl.json"
 
 Resource = dict[str, Any]
@@ -49,6 +51,33 @@ def written() -> dict[str, Any]:
 
 
 @cache
+def operations() -> dict[str, Any]:
+    """The nested template with the alarms and the dashboard, as it was written."""
+    template: dict[str, Any] = yaml.load(OPERATIONS.read_text(), _Loader)  # noqa: S506  a SafeLoader
+    return template
+
+
+def resolved(value: Any, names: Mapping[str, str], conditions: Mapping[str, bool] | None = None) -> Any:
+    """The value with its references put in, as CloudFormation does: by the names of what they refer to."""
+    match value:
+        case {"Ref": "AWS::NoValue"}:
+            return None
+        case {"Ref": str(name)}:
+            return names[name]
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{([\w.:]+)\}", lambda found: names[found[1]], text)
+        case {"Fn::If": [condition, then, otherwise]}:
+            return resolved(then if (conditions or {})[condition] else otherwise, names, conditions)
+        case dict():
+            inner = {key: resolved(one, names, conditions) for key, one in value.items()}
+            return {key: one for key, one in inner.items() if one is not None}
+        case list():
+            return [resolved(one, names, conditions) for one in value]
+        case _:
+            return value
+
+
+@cache
 def translated() -> dict[str, Any]:
     """SAM's translation, offline; the files that `sam package` uploads lie in a made-up bucket."""
     template = copy.deepcopy(written())
@@ -56,6 +85,8 @@ def translated() -> dict[str, Any]:
         for place in ("CodeUri", "DefinitionUri"):
             if place in resource.get("Properties", {}):
                 resource["Properties"][place] = "s3://artifacts/artifact"
+        if "TemplateURL" in resource.get("Properties", {}):
+            resource["Properties"]["TemplateURL"] = "https://artifacts.s3.amazonaws.com/artifact.template"
 
     class NoManagedPolicies:
         def load(self) -> dict[str, str]:

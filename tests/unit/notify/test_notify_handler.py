@@ -17,6 +17,7 @@ from tests.unit.notify.world import ACCOUNT, BACKUP, ROLE, SENDER, TAB, World
 
 EVENT = {"account_id": ACCOUNT, "backup_id": BACKUP}
 ENVIRONMENT = {
+    "STACK_NAME": "account-backup",
     "TABLE_NAME": "backups",
     "BUCKET_NAME": "archives",
     "DOWNLOAD_ROLE_ARN": ROLE,

@@ -23,6 +23,7 @@ from functions.request_backup.workflow import Workflow
 from shared.languages import Languages
 from shared.link import LinkSigner
 from shared.logs import get_logger
+from shared.metrics import Meter
 from tests.faults import Line
 from tests.unit.request_backup.asked_functions import AskedFunctions
 from tests.unit.request_backup.contract import assert_promised
@@ -172,7 +173,14 @@ class ApiWorld:
             sales_contact=SALES,
         )
         site = Site(Languages(), product="Northwind", frame_ancestors="'none'")
-        self.api = make_api(desk, site, clock=lambda: self.table.now, logger=logger, tab_origin=OWN_PAGE)
+        self.api = make_api(
+            desk,
+            site,
+            clock=lambda: self.table.now,
+            logger=logger,
+            meter=Meter("account-backup", logger),
+            tab_origin=OWN_PAGE,
+        )
 
     def begin_anew(self) -> None:
         self.table.now = datetime.now(UTC).replace(microsecond=0)

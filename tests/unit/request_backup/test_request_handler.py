@@ -30,6 +30,7 @@ from tests.unit.request_backup.api_world import (
 
 def imported(monkeypatch: pytest.MonkeyPatch, world: ApiWorld, **other: str | None) -> ModuleType:
     environment = {
+        "STACK_NAME": "account-backup",
         "TABLE_NAME": TABLE,
         "BUCKET_NAME": BUCKET,
         "STATE_MACHINE_ARN": world.machine,

@@ -49,6 +49,7 @@ def backup(world: SweepWorld) -> Backup:
 
 def imported(monkeypatch: pytest.MonkeyPatch, world: SweepWorld, **other: str | None) -> Any:
     environment = {
+        "STACK_NAME": "account-backup",
         "TABLE_NAME": TABLE,
         "STATE_MACHINE_ARN": world.machine,
         "EXPORT_FUNCTION_NAME": EXPORT,
