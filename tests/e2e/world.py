@@ -262,11 +262,15 @@ class World:
 
     def logs(self) -> Iterator[str]:
         """Every line of every log group of the stack."""
+        for event in self.log_events():
+            yield str(event["message"])
+
+    def log_events(self) -> Iterator[dict[str, Any]]:
+        """Every event of every log group of the stack, with its `group`."""
         logs = self.client("logs")
         for group in logs.describe_log_groups()["logGroups"]:
             for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
-                for event in page["events"]:
-                    yield str(event["message"])
+                yield from ({**event, "group": group["logGroupName"]} for event in page["events"])
 
 
 def eventually(probe: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:

@@ -85,18 +85,22 @@ class Happenings(RuleBasedStateMachine):
             "work": 8 * bool(self.flow.running()),
             "work_well": 2 * bool(self.flow.running()),
             "come_late": 6 * bool(self.late()),
-            "cancel_at_the_last_moment": 5 * bool(self.nearly_ready()),
+            "cancel_at_the_last_moment": 7 * bool(self.nearly_ready()),
             "try_again": 4 * bool(self.at_work()),
             "give_up": 3 * bool(self.at_work()),
-            "sweep": 3,
+            "sweep": 3 + 4 * any(one.kind == "sweep" for one in self.service.living()),
+            "sweep_a_lapsed_lease": 2 * bool(self.locked),
+            "leave_behind": 2 * (not self.locked),
+            "lose_an_upload": 2 * bool(self.uploading()),
+            "lose_a_mail": 4 * bool(self.about_to_mail()),
             "ask": 1 if self.locked else 4,
             "tell": bool(self.service.events),
             "deliver": 2 * bool(self.service.queue),
-            "time_passes": 2 + any(one.state is State.READY for one in self.before.values()),
-            "remove": bool(self.known()) + 2 * bool(self.at_work()),
+            "time_passes": 2 + 2 * any(one.state is State.READY for one in self.before.values()),
+            "remove": bool(self.known()) and 1 + 2 * bool(self.at_work()),
             "end": bool(self.flow.running()),
             "free_by_hand": bool(self.locked and self.at_work()) + 2 * bool(self.about_to_end()),
-            "redrive": 2 * bool(self.may_be_redriven()),
+            "redrive": 3 * bool(self.may_be_redriven()),
             "weather": 1,
         }
         return [what for what, weight in may.items() for _ in range(weight)]
@@ -105,6 +109,14 @@ class Happenings(RuleBasedStateMachine):
 
     def ask(self, _pick: int, ending: str, stop: int) -> None:
         self.begin(self.service.ask(), ending, stop)
+
+    def leave_behind(self, _pick: int, ending: str, stop: int) -> None:
+        """A request dies between its record and its execution, and a sweeper finds what it left."""
+        process = self.service.ask()
+        self.resume(process, GO, "StartExecution")
+        self.resume(process, DIES_BEFORE)
+        self.service.pass_time(timedelta(minutes=5))
+        self.sweep(0, ending, stop)
 
     def remove(self, pick: int, ending: str, stop: int) -> None:
         """Cancel, or delete."""
@@ -192,6 +204,22 @@ class Happenings(RuleBasedStateMachine):
 
     def sweep(self, _pick: int, ending: str, stop: int) -> None:
         self.begin(self.service.sweep(), ending, stop)
+
+    def sweep_a_lapsed_lease(self, pick: int, ending: str, stop: int) -> None:
+        """The work has been silent for long; what Step Functions says of it may be old."""
+        self.flow.is_behind = pick % 2 == 0
+        self.service.pass_time(timedelta(minutes=5))
+        self.sweep(pick, ending, stop)
+
+    def lose_an_upload(self, pick: int, _ending: str, _stop: int) -> None:
+        self.resume(_choose(self.uploading(), pick), LOST)
+
+    def lose_a_mail(self, pick: int, _ending: str, _stop: int) -> None:
+        """Its answer, or its sender."""
+        process = self.service.task(_choose(self.about_to_mail(), pick))
+        if process is not None:
+            self.resume(process, GO, "SendEmail")
+            self.resume(process, (LOST, DIES_BEFORE, DIES_AFTER)[pick % 3])
 
     def tell(self, pick: int, ending: str, stop: int) -> None:
         """EventBridge tells of an execution's end: now, late, or again. What it forgets is never told."""
@@ -312,6 +340,12 @@ class Happenings(RuleBasedStateMachine):
 
     def about_to_end(self) -> list[Process]:
         return [one for one in self.service.living() if one.kind == "step" and one.at == "TransactWriteItems"]
+
+    def uploading(self) -> list[Process]:
+        return [one for one in self.service.living() if one.kind == "step" and one.at == "PutObject"]
+
+    def about_to_mail(self) -> list[Execution]:
+        return [one for one in self.flow.running() if one.at in MAILS]
 
     def nearly_ready(self) -> list[Execution]:
         return [one for one in self.flow.running() if one.at == "Ready" and one.name == self.locked]
