@@ -67,13 +67,17 @@ class Trail:
 
     def _entries(self, account_id: str, now: datetime, before: str | None) -> Iterator[Entry]:
         newest = audit.moment_key(now) + _LAST
+        newest = min(newest, before or newest)
+        oldest = audit.moment_key(now - self._kept) + _LAST
+        if newest < oldest:  # an id from before the oldest; DynamoDB refuses such a range
+            return
         withdrawn = ""
         for item in newest_first(
             self._client,
             self._table,
             pk=account_key(account_id),
-            oldest=audit.moment_key(now - self._kept) + _LAST,
-            newest=min(newest, before or newest),
+            oldest=oldest,
+            newest=newest,
         ):
             sk: str = item["sk"]["S"]
             record = from_item(item)

@@ -579,3 +579,14 @@ def test_a_backup_that_has_not_ended_has_no_end_to_enter(table: BackupsTable, ac
         audit.ended(running)
     with pytest.raises(ValueError, match="no end"):
         audit.ended(dataclasses.replace(running, finished_at=table.now))
+
+
+def test_before_the_oldest_entry_there_is_nothing_and_dynamodb_is_not_asked(
+    table: BackupsTable, account: str
+) -> None:
+    """It refuses a range whose end is before its beginning, which nobody's request may be answered with."""
+    table.pending(account)
+    asked = table.line.calls["Query"]
+    ancient = "0000-00-00T00:00:00.000Z_settings_0-settings_changed_0000000000000000"
+    assert table.trail.page(account, table.now, limit=5, before=ancient) == []
+    assert table.line.calls["Query"] == asked
