@@ -47,6 +47,7 @@ class Event(StrEnum):
     EXPIRED = "expired"
     DELETED = "deleted"
     SETTINGS_CHANGED = "settings_changed"
+    SCHEDULE_CHANGED = "schedule_changed"
 
 
 class Way(StrEnum):
@@ -67,12 +68,13 @@ _STEPS = {
     Event.EXPIRED: 3,
     Event.DELETED: 4,
     Event.SETTINGS_CHANGED: 0,
+    Event.SCHEDULE_CHANGED: 0,
 }
 """The order of what happens to one backup at one moment."""
 
 ENTRY_ID = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z_"
-    r"(settings_0-settings_changed_[0-9a-f]{16}"
+    r"(settings_0-(settings|schedule)_changed_[0-9a-f]{16}"
     r"|[0-7][0-9A-HJKMNP-TV-Z]{25}_"
     r"(0-requested|1-ready|1-failed|1-cancelled|2-link_made_[0-9a-f]{16}|3-expired|4-deleted))"
 )
@@ -100,10 +102,12 @@ class MadeLink:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry. Of all but changed settings, `backup_id` and `requested_at` say which backup it is about.
+    """One entry. Of all but changed settings and schedules, `backup_id` and `requested_at` say which backup
+    it is about.
 
     `by` is who did it; of a link in an e-mail, who it is for. `reason` is that of a failure, `expires_at`
-    what was promised of a ready backup, `encoding` what was chosen. `mark` tells changes of settings apart.
+    what was promised of a ready backup, `encoding` what was chosen. `mark` tells changes of settings apart,
+    and of schedules.
     """
 
     account_id: str
@@ -178,6 +182,12 @@ def link_made(backup: Backup, link: Link, way: Way, person: Person, at: datetime
 def encoding_chosen(account_id: str, encoding: str, person: Person, at: datetime) -> Entry:
     mark = secrets.token_hex(8)
     return Entry(account_id, at, Event.SETTINGS_CHANGED, by=_actor(person), encoding=encoding, mark=mark)
+
+
+def schedule_changed(account_id: str, person: Person | None, at: datetime) -> Entry:
+    """Somebody has set a schedule, or turned it off; nobody, where the plan has no backups any more."""
+    by = None if person is None else _actor(person)
+    return Entry(account_id, at, Event.SCHEDULE_CHANGED, by=by, mark=secrets.token_hex(8))
 
 
 def _about(backup: Backup, event: Event, at: datetime, **more: Any) -> Entry:

@@ -51,6 +51,10 @@ class Reason(StrEnum):
     """A part of the archive was missing or not what had been written."""
     TIMED_OUT = "timed_out"
     """A step took longer than it may."""
+    OTHER_RUNNING = "other_running"
+    """It was due by the account's schedule, and another one was still being made."""
+    PLAN_CHANGED = "plan_changed"
+    """It was due by the account's schedule, and the plan has no backups any more."""
     INTERNAL = "internal"
     """Anything else: a bug, or a function that died."""
 
@@ -85,9 +89,10 @@ class Failure:
 class Backup:
     """One backup of one account, pending or finished.
 
-    `progress` maps a unit's number to the records it has written so far, `units_done` names those that
-    have written all. `finished_at`, `expires_at`,
-    `bytes` and `replaced` are set on finished backups only (`expires_at`, `bytes` on ready ones).
+    `scheduled`: the account's schedule asked for it, in the name of whoever set that. `progress` maps a
+    unit's number to the records it has written so far, `units_done` names those that have written all.
+    `finished_at`, `expires_at`, `bytes` and `replaced` are set on finished backups only (`expires_at`,
+    `bytes` on ready ones).
     `ended_by` is the name of whoever cancelled the backup or deleted its file, `ended_by_sub` their id in the
     user pool, `deleted_at` when that was.
     """
@@ -101,6 +106,7 @@ class Backup:
     encoding: str
     file_name: str
     object_key: str
+    scheduled: bool = False
     units: int | None = None
     progress: Mapping[int, int] = field(default_factory=dict)
     units_done: frozenset[int] = frozenset()
@@ -142,6 +148,7 @@ def new_backup(
     encoding: str,
     requested_by: Person,
     now: datetime,
+    scheduled: bool = False,
 ) -> Backup:
     """A pending backup with its archive's name and place.
 
@@ -159,6 +166,7 @@ def new_backup(
         encoding=encoding,
         file_name=file_name,
         object_key=f"backups/{secrets.token_hex(16)}/{file_name}",
+        scheduled=scheduled,
     )
 
 
@@ -183,6 +191,7 @@ def to_record(backup: Backup) -> dict[str, object]:
         "progress": {str(unit): records for unit, records in backup.progress.items()},
     }
     optional: dict[str, object | None] = {
+        "scheduled": backup.scheduled or None,
         "units": backup.units,
         "units_done": set(backup.units_done) or None,
         "failure": None if backup.failure is None else failure_record(backup.failure),
@@ -231,6 +240,7 @@ def from_record(record: Mapping[str, object]) -> Backup:
         encoding=fields.text("encoding"),
         file_name=fields.text("file_name"),
         object_key=fields.text("object_key"),
+        scheduled="scheduled" in record,
         units=fields.optional_number("units"),
         progress={int(unit): int(str(done)) for unit, done in fields.mapping("progress").items()},
         units_done=frozenset(int(str(unit)) for unit in fields.set("units_done")),

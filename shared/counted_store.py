@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from shared import metrics
 from shared.backup import Backup, Person, Reason, State
 from shared.metrics import Meter
+from shared.schedule import Schedule
 from shared.store import BackupStore
 from shared.trail import Trail
 
@@ -34,9 +35,14 @@ class CountedStore(BackupStore):
         super().__init__(client, table_name, trail, history_days=history_days)
         self._meter = meter
 
-    def claim(self, backup: Backup) -> None:
-        super().claim(backup)
+    def claim(self, backup: Backup, *, due: Schedule | None = None) -> None:
+        super().claim(backup, due=due)
         self._meter.note({metrics.REQUESTED: 1}, backup_id=backup.id)
+
+    def miss(self, backup: Backup, *, due: Schedule) -> None:
+        super().miss(backup, due=due)
+        reason = backup.failure.reason if backup.failure else Reason.INTERNAL
+        self._meter.note({metrics.MISSED: 1}, by=reason.value, backup_id=backup.id)
 
     def finish(self, backup: Backup, *, untold: bool = False) -> None:
         super().finish(backup, untold=untold)
@@ -56,7 +62,7 @@ class CountedStore(BackupStore):
             case State.CANCELLED:
                 self._meter.note({metrics.CANCELLED: 1}, backup_id=backup.id)
 
-    def delete(self, backup: Backup, *, by: Person, now: datetime) -> Backup:
+    def delete(self, backup: Backup, *, by: Person | None, now: datetime) -> Backup:
         deleted = super().delete(backup, by=by, now=now)
         self._meter.note({metrics.DELETED: 1}, backup_id=backup.id)
         return deleted

@@ -2,6 +2,7 @@
 
     PENDING record     leased = RUNNING   a sign of life of the backup extends it
     BACKUP#… record    leased = UNTOLD    closed by the sweeper, which owes its e-mail until that is settled
+    SCHEDULE record    leased = SCHEDULED until the schedule's next backup
 
 A lease that runs out gives nothing to anyone: it only wakes the sweeper. Only records with a lease are in the
 index, which has nothing but their keys, and may lag behind: whoever finds a record there reads it again.
@@ -33,6 +34,7 @@ LONGEST = LEASE + timedelta(minutes=1)
 INDEX = "leases"
 RUNNING = "RUNNING"
 UNTOLD = "UNTOLD"
+SCHEDULED = "SCHEDULED"
 
 
 def lease(kind: str, now: datetime) -> dict[str, object]:
@@ -40,14 +42,23 @@ def lease(kind: str, now: datetime) -> dict[str, object]:
     return {"leased": kind, "lease_until": until(now)}
 
 
+def lease_until(kind: str, moment: datetime) -> dict[str, object]:
+    """A lease that ends then, as it stands in a record."""
+    return {"leased": kind, "lease_until": ending(moment)}
+
+
 def until(now: datetime) -> str:
-    """The end of a lease that is given now.
+    """The end of a lease that is given now."""
+    return ending(now + LEASE)
+
+
+def ending(end: datetime) -> str:
+    """A lease's end, not before this moment.
 
     In full minutes, so that a unit that shows signs of life once a second writes to the index once a minute:
     all running backups share one key there, and a key takes 1000 writes a second.
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
     """
-    end = now + LEASE
     full = end.replace(second=0, microsecond=0)
     return to_text(full if full == end else full + timedelta(minutes=1))
 

@@ -48,6 +48,8 @@ BYTES = Metric("Bytes", MetricUnit.Bytes)
 """Of that archive."""
 FAILED = Metric("Failed", by="reason")
 """By `shared.backup.Reason`."""
+MISSED = Metric("Missed", by="reason")
+"""Scheduled backups that were due and not begun, by `shared.backup.Reason`: no fault of ours."""
 CANCELLED = Metric("Cancelled")
 DELETED = Metric("Deleted")
 MAILS = Metric("Mails", by="outcome", in_all=False)

@@ -4,6 +4,7 @@
                         sk = BACKUP#<ulid>  a finished one, sorted by time
                         sk = SETTINGS       plan, account name, encoding: kept by the operator's product
                         sk = PREFERENCES    the encoding that the account has chosen itself
+                        sk = SCHEDULE       when backups are made by themselves (schedule.py)
 
 Every write after the first is conditional on the backup's id, so that a step of a dead, redriven or
 overtaken run stops at its next write (the fence):
@@ -23,25 +24,23 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared import audit, leases, transactions
 from shared.accounts import Accounts
 from shared.backup import Backup, Failure, Person, State, failure_record, from_record, to_record
-from shared.items import from_item, to_item
+from shared.history import History
+from shared.items import to_item
 from shared.mail_claims import MailClaims
 from shared.moments import from_text, to_text
-from shared.queries import newest_first
-from shared.record_keys import HISTORY, PENDING, account_key, account_of, ended_key, key
+from shared.record_keys import HISTORY, PENDING, account_of, ended_key, key
+from shared.schedule import Schedule
+from shared.schedules import Schedules
 from shared.trail import Trail
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import UpdateItemInputTypeDef
-
-LOOKED_THROUGH = 250
-"""Entries of the history that are read for the last ready one, ten pages: nobody waits for more."""
 
 
 class AlreadyRunning(Exception):
@@ -56,7 +55,7 @@ class Superseded(Exception):
     """This backup is no longer the account's running one: its run must stop. Nobody retries."""
 
 
-class BackupStore(Accounts, MailClaims):
+class BackupStore(Accounts, History, MailClaims, Schedules):
     """`history_days` is how long finished backups stay listed; TTL then collects them."""
 
     def __init__(
@@ -65,43 +64,13 @@ class BackupStore(Accounts, MailClaims):
         super().__init__(client, table_name, trail)
         self._history_days = history_days
 
-    # --- reading ---
-
-    def running(self, account_id: str) -> Backup | None:
-        """The account's running backup, if there is one."""
-        record = self._get(account_id, PENDING)
-        return from_record(record) if record else None
-
-    def find(self, account_id: str, backup_id: str) -> Backup | None:
-        """A backup of this account, running or finished."""
-        # The history first: a backup moves from pending to the history in one transaction, so looking
-        # there last could miss it in both places.
-        record = self._get(account_id, HISTORY + backup_id)
-        if record is None:
-            running = self.running(account_id)
-            if running is not None and running.id == backup_id:
-                return running
-            record = self._get(account_id, HISTORY + backup_id)
-        return from_record(record) if record else None
-
-    def history(self, account_id: str, *, limit: int, before: str | None = None) -> list[Backup]:
-        """Finished backups, newest first, from the one before the backup id `before`."""
-        return [from_record(record) for record in self._newest_first(account_id, limit=limit, before=before)]
-
-    def last_ready(self, account_id: str, now: datetime) -> Backup | None:
-        """The newest backup whose file can be fetched, of the newest LOOKED_THROUGH."""
-        for record in islice(self._newest_first(account_id, limit=None, before=None), LOOKED_THROUGH):
-            backup = from_record(record)
-            if backup.state_at(now) is State.READY:
-                return backup
-        return None
-
     # --- the lock, and the way through the workflow ---
 
-    def claim(self, backup: Backup) -> None:
+    def claim(self, backup: Backup, *, due: Schedule | None = None) -> None:
         """Put the pending record. Raises AlreadyRunning, with the running backup, where there is one.
 
-        Claiming with the same backup again does nothing, even where it has ended since.
+        Claiming with the same backup again does nothing, even where it has ended since. `due` is the schedule
+        that it is due by, which moves on in the same transaction; raises Superseded where it has already.
         """
         lease = leases.lease(leases.RUNNING, backup.requested_at)
         try:
@@ -118,8 +87,11 @@ class BackupStore(Accounts, MailClaims):
                     }
                 },
                 self._trail.put(audit.requested(backup)),
+                *([self._moved_on(due, backup.requested_at)] if due else []),
             )
         except transactions.NotWritten as refusal:
+            if due and not refusal.found[0]:
+                raise Superseded from None
             # A claim whose answer was lost may be repeated, and then meets its own record; or just its own
             # entry in the trail, where somebody was quick to cancel it.
             running = from_record(refusal.found[0]) if refusal.found[0] else backup
@@ -181,8 +153,7 @@ class BackupStore(Accounts, MailClaims):
         """
         if backup.finished_at is None:
             raise ValueError("a finished backup says when")
-        record = to_record(backup)
-        record["ttl"] = int((backup.finished_at + timedelta(days=self._history_days)).timestamp())
+        record = self._ended(backup)
         if untold:
             record |= leases.lease(leases.UNTOLD, backup.finished_at)
         try:
@@ -212,12 +183,43 @@ class BackupStore(Accounts, MailClaims):
             if ended is None or ended["state"] != backup.state.value:
                 raise Superseded from None
 
-    def delete(self, backup: Backup, *, by: Person, now: datetime) -> Backup:
+    def miss(self, backup: Backup, *, due: Schedule) -> None:
+        """Enter a backup that was due, and failed before it was begun. Its e-mail is owed by the sweeper.
+
+        Raises Superseded where the schedule has moved on already.
+        """
+        if backup.finished_at is None:
+            raise ValueError("a finished backup says when")
+        try:
+            transactions.write(
+                self._client,
+                {
+                    "Put": {
+                        "TableName": self._table,
+                        "Item": self._record(
+                            backup.account_id,
+                            HISTORY + backup.id,
+                            self._ended(backup) | leases.lease(leases.UNTOLD, backup.finished_at),
+                        ),
+                        "ConditionExpression": "attribute_not_exists(pk)",
+                    }
+                },
+                self._moved_on(due, backup.finished_at),
+                *map(self._trail.put, [audit.requested(backup), *audit.ended(backup)]),
+            )
+        except transactions.NotWritten:
+            raise Superseded from None
+
+    def delete(self, backup: Backup, *, by: Person | None, now: datetime) -> Backup:
         """Say that the backup's file is deleted; returns the backup as it then stands.
 
-        Doing it again changes nothing. Raises Superseded where the backup never was ready.
+        `by` is None where the account's schedule keeps no more. Doing it again changes nothing. Raises
+        Superseded where the backup never was ready.
         """
-        entry = audit.deleted(dataclasses.replace(backup, ended_by=by.name, ended_by_sub=by.sub), now)
+        who = {":by": by.name, ":sub": by.sub} if by else {}
+        entry = audit.deleted(
+            dataclasses.replace(backup, ended_by=who.get(":by"), ended_by_sub=who.get(":sub")), now
+        )
         expiry = audit.expired(backup)
         to_come = [expiry] if expiry is not None and now < expiry.at else []
         with suppress(transactions.NotWritten):  # it is deleted already, or never was ready
@@ -227,9 +229,8 @@ class BackupStore(Accounts, MailClaims):
                     "Update": {
                         "TableName": self._table,
                         "Key": ended_key(backup.account_id, backup.id),
-                        "UpdateExpression": (
-                            "SET #state = :deleted, ended_by = :by, ended_by_sub = :sub, deleted_at = :now"
-                        ),
+                        "UpdateExpression": "SET #state = :deleted, deleted_at = :now"
+                        + (", ended_by = :by, ended_by_sub = :sub" if who else ""),
                         # True for a backup that is ready, also where its promised days are over.
                         "ConditionExpression": "#state = :ready",
                         "ExpressionAttributeNames": {"#state": "state"},
@@ -237,9 +238,8 @@ class BackupStore(Accounts, MailClaims):
                             {
                                 ":ready": State.READY.value,
                                 ":deleted": State.DELETED.value,
-                                ":by": by.name,
-                                ":sub": by.sub,
                                 ":now": to_text(now),
+                                **who,
                             }
                         ),
                     }
@@ -281,19 +281,10 @@ class BackupStore(Accounts, MailClaims):
 
     # --- DynamoDB ---
 
-    def _newest_first(
-        self, account_id: str, *, limit: int | None, before: str | None
-    ) -> Iterator[dict[str, Any]]:
-        entries = newest_first(
-            self._client,
-            self._table,
-            pk=account_key(account_id),
-            oldest=HISTORY,
-            newest=HISTORY + (before or "~"),  # '~' sorts after every ULID
-            page_size=25 if limit is None else limit + 1,
-        )
-        older = (from_item(item) for item in entries if item["sk"]["S"] != f"{HISTORY}{before}")
-        return islice(older, limit)
+    def _ended(self, backup: Backup) -> dict[str, object]:
+        """The finished backup as it stands in the history, until TTL collects it."""
+        ended = backup.finished_at or backup.requested_at
+        return to_record(backup) | {"ttl": int((ended + timedelta(days=self._history_days)).timestamp())}
 
     def _update_pending(
         self,

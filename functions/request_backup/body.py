@@ -1,17 +1,21 @@
 """The bodies of requests: of one for a backup, `{}` or with an encoding or a language for this backup alone;
-and of one to set the account's encoding."""
+of one to set the account's encoding; and of one to set its schedule."""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from datetime import time
 from typing import Any, NoReturn
+from zoneinfo import available_timezones
 
 from functions.request_backup.caller import language_of
 from functions.request_backup.refusals import InvalidRequest, MalformedRequest
 from shared.encodings import ENCODING_NAMES
+from shared.schedule import Every, Rhythm
 
 LONGEST_BODY = 2 * 1024**2
 """Bytes. A hundred would do; but whoever sends more is told which field is wrong, not how long it is."""
@@ -55,6 +59,49 @@ def read_choice(event: Mapping[str, Any]) -> str:
         errors.append(_OFFERED)
     _refuse_for(errors)
     return str(encoding)
+
+
+def read_rhythm(event: Mapping[str, Any]) -> Rhythm:
+    """The rhythm that the account shall be backed up in. Raises what read_wishes raises."""
+    fields = _object_of(_text_of(event))
+    every = fields.get("every")
+    of_every = {"weekly": {"weekday"}, "monthly": {"day"}}.get(every if isinstance(every, str) else "", set())
+    errors = _unknown(fields, {"every", "at", "zone", "keep", *of_every})
+    checks = {
+        "every": every in list(Every),
+        "at": isinstance(fields.get("at"), str) and _TIME.fullmatch(fields["at"]) is not None,
+        "zone": isinstance(fields.get("zone"), str) and fields["zone"] in available_timezones() - _NO_ZONES,
+        "weekday": "weekday" not in of_every or _is_number(fields.get("weekday"), 7),
+        "day": "day" not in of_every or _is_number(fields.get("day"), 31),
+        "keep": fields.get("keep") is None or _is_number(fields["keep"], MOST_KEPT),
+    }
+    errors += [{"field": field, "problem": _RHYTHM[field]} for field, good in checks.items() if not good]
+    _refuse_for(errors)
+    return Rhythm(
+        every=Every(fields["every"]),
+        at=time.fromisoformat(fields["at"]),
+        zone=fields["zone"],
+        weekday=fields.get("weekday"),
+        day=fields.get("day"),
+        keep=fields.get("keep"),
+    )
+
+
+MOST_KEPT = 100
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+_NO_ZONES = {"localtime"}  # some systems have the one of the machine under this name
+_RHYTHM = {
+    "every": f"One of: {', '.join(Every)}.",
+    "at": "A time of day, such as 02:30.",
+    "zone": "A time zone by its IANA name, such as Europe/Amsterdam.",
+    "weekday": "1 (Monday) to 7 (Sunday).",
+    "day": "1 to 31. In shorter months it is the last day.",
+    "keep": f"1 to {MOST_KEPT}, or null for all until they expire.",
+}
+
+
+def _is_number(value: object, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 _OFFERED = {"field": "encoding", "problem": f"One of: {', '.join(ENCODING_NAMES)}."}

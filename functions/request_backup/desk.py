@@ -26,14 +26,13 @@ from shared import audit
 from shared.accounts import AccountSettings
 from shared.audit import Entry, Way, is_entry_id
 from shared.backup import Backup, Failure, Person, Reason, State, new_backup
-from shared.encodings import DEFAULT_ENCODING, ENCODING_NAMES
 from shared.ids import is_backup_id
 from shared.link import ArchiveGone, Link, LinkSigner, TooLate
 from shared.moments import Clock, to_text
+from shared.schedule import Rhythm, Schedule
 from shared.store import AlreadyRunning, BackupStore, Superseded, failed
 from shared.trail import Trail
 
-PLANS_WITH_BACKUPS = frozenset({"enterprise", "unlimited"})
 LINK_SECONDS = 300
 """A link that someone has just clicked for is used at once."""
 HISTORY_PAGE = 20
@@ -58,6 +57,7 @@ class Overview:
     last_ready: Backup | None
     history: list[Backup]
     next_before: str | None
+    schedule: Schedule | None
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,7 @@ class Desk:
             last_ready=self._store.last_ready(account.account_id, self._clock()),
             history=page,
             next_before=page[-1].id if len(history) > HISTORY_PAGE else None,
+            schedule=self._store.schedule(account.account_id),
         )
 
     def show(self, caller: Caller, backup_id: str) -> Backup:
@@ -198,6 +199,28 @@ class Desk:
         self._check_may_manage(caller, account)
         self._store.choose_encoding(account.account_id, encoding, by=caller.person, now=self._clock())
 
+    def schedule(self, caller: Caller) -> Schedule | None:
+        """When the account is backed up by itself, if it is. Raises UnknownAccount."""
+        return self._store.schedule(self._account(caller).account_id)
+
+    def set_schedule(self, caller: Caller, rhythm: Rhythm) -> Schedule:
+        """Have backups made in this rhythm, in the caller's name.
+
+        Raises UnknownAccount, PlanWithoutBackups, NotAnAdmin.
+        """
+        account = self._account(caller)
+        self._check_may_manage(caller, account)
+        now = self._clock()
+        wanted = Schedule(account.account_id, rhythm, caller.person, rhythm.after(now))
+        self._store.set_schedule(wanted, now=now)
+        return wanted
+
+    def drop_schedule(self, caller: Caller) -> None:
+        """Make no more backups by themselves, on any plan. Raises UnknownAccount, NotAnAdmin."""
+        account = self._account(caller)
+        self._check_admin(caller)
+        self._store.drop_schedule(account.account_id, by=caller.person, now=self._clock())
+
     def audit(self, caller: Caller, *, before: str | None = None) -> AuditPage:
         """The account's trail, newest first, from before the entry with the id `before`.
 
@@ -208,9 +231,7 @@ class Desk:
         if before is not None and not is_entry_id(before):
             raise MalformedRequest("`before` is the id of an entry.")
         # One more than a page, to know whether there is a next one.
-        entries = self._trail.page(
-            account.account_id, self._clock(), limit=AUDIT_PAGE + 1, before=before
-        )
+        entries = self._trail.page(account.account_id, self._clock(), limit=AUDIT_PAGE + 1, before=before)
         page = entries[:AUDIT_PAGE]
         return AuditPage(page, page[-1].id if len(entries) > AUDIT_PAGE else None)
 
@@ -231,12 +252,10 @@ class Desk:
         account = self._store.settings(caller.account_id)
         if account is None:
             raise UnknownAccount("Backups have not been set up for your account yet.")
-        if account.encoding not in ENCODING_NAMES:
-            return AccountSettings(account.account_id, account.name, account.plan, DEFAULT_ENCODING)
         return account
 
     def _check_may_manage(self, caller: Caller, account: AccountSettings) -> None:
-        if account.plan.lower() not in PLANS_WITH_BACKUPS:
+        if not account.has_backups:
             raise PlanWithoutBackups(
                 f"Backups are part of the Enterprise and Unlimited plans. Contact {self._sales_contact}.",
                 contact=self._sales_contact,

@@ -12,12 +12,18 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.request_backup import problems
-from functions.request_backup.body import read_choice, read_wishes
+from functions.request_backup.body import read_choice, read_rhythm, read_wishes
 from functions.request_backup.caller import Caller, identify
 from functions.request_backup.desk import Desk
 from functions.request_backup.refusals import Refusal, StartRefused
 from functions.request_backup.site import Site
-from functions.request_backup.views import audit_view, backup_view, link_view, overview_view
+from functions.request_backup.views import (
+    audit_view,
+    backup_view,
+    link_view,
+    overview_view,
+    schedule_view,
+)
 from shared import metrics
 from shared.aws_errors import may_pass
 from shared.logs import shape_of
@@ -84,6 +90,24 @@ def make_api(
             "encoding chosen", account_id=asking.account_id, encoding=encoding, user=asking.person.sub
         )
         return _answer(200, {"encoding": encoding})
+
+    @api.get("/schedule")
+    def schedule() -> Response[str]:
+        return _answer(200, schedule_view(desk.schedule(caller())))
+
+    @api.put("/schedule")
+    def set_schedule() -> Response[str]:
+        asking = caller()
+        wanted = desk.set_schedule(asking, read_rhythm(api.current_event.raw_event))
+        logger.info("schedule set", account_id=asking.account_id, user=asking.person.sub)
+        return _answer(200, schedule_view(wanted))
+
+    @api.delete("/schedule")
+    def drop_schedule() -> Response[str]:
+        asking = caller()
+        desk.drop_schedule(asking)
+        logger.info("schedule dropped", account_id=asking.account_id, user=asking.person.sub)
+        return _answer(200, schedule_view(None))
 
     @api.get("/audit")
     def audit() -> Response[str]:

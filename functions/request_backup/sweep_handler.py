@@ -8,10 +8,12 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from ulid import ULID
 
 from functions.request_backup.cleaning import Cleaner
 from functions.request_backup.closing import ReadyStep
 from functions.request_backup.notices import Notices
+from functions.request_backup.scheduled import ScheduledBackups
 from functions.request_backup.sweep_event import ExecutionEnded, ForeignEvent, woken_by
 from functions.request_backup.sweep_settings import Settings
 from functions.request_backup.sweeper import Sweeper, SweepIncomplete
@@ -40,12 +42,16 @@ store = CountedStore(
     meter,
     history_days=settings.history_days,
 )
+workflow = Workflow(boto3.client("stepfunctions", config=_config), settings.state_machine_arn)
+notices = Notices(functions, settings.notify_function_name)
+cleaner = Cleaner(functions, settings.export_function_name)
 sweeper = Sweeper(
     store,
-    Workflow(boto3.client("stepfunctions", config=_config), settings.state_machine_arn),
+    workflow,
     ReadyStep(boto3.client("lambda", config=_patient), settings.export_function_name),
-    Notices(functions, settings.notify_function_name),
-    Cleaner(functions, settings.export_function_name),
+    notices,
+    cleaner,
+    ScheduledBackups(store, workflow, notices, cleaner, utc_now, lambda: str(ULID()), logger),
     utc_now,
     logger,
 )

@@ -1,4 +1,5 @@
-"""Looks after backups that nobody else does: those whose start was lost, and those whose workflow died.
+"""Looks after backups that nobody else does: those whose start was lost, and those whose workflow died; and
+after schedules (scheduled.py).
 
     lease run out, or the event of an execution's end
       └─ StartExecution, same name and input    a start that never happened happens now
@@ -28,6 +29,7 @@ from aws_lambda_powertools import Logger
 from functions.request_backup.cleaning import Cleaner
 from functions.request_backup.closing import ReadyStep
 from functions.request_backup.notices import Notices
+from functions.request_backup.scheduled import ScheduledBackups
 from functions.request_backup.workflow import EndedBadly, EndedWell, Execution, NeverWas, Start, Workflow
 from shared.backup import Backup, Failure, MailState, Reason, State
 from shared.logs import shape_of
@@ -57,6 +59,7 @@ class Sweeper:
         steps: ReadyStep,
         notices: Notices,
         cleaner: Cleaner,
+        schedules: ScheduledBackups,
         clock: Clock,
         logger: Logger,
     ) -> None:
@@ -65,11 +68,12 @@ class Sweeper:
         self._steps = steps
         self._notices = notices
         self._cleaner = cleaner
+        self._schedules = schedules
         self._clock = clock
         self._logger = logger
 
     def sweep(self) -> int:
-        """Look at every backup whose lease has run out, and at every e-mail that is still owed.
+        """Look at every backup whose lease has run out, every e-mail that is still owed, and what is due.
 
         Returns how many of them nobody had begun, and are started now. What one account meets stops no other
         one. Raises SweepIncomplete at the end, and botocore's errors where the table does not say which
@@ -79,6 +83,7 @@ class Sweeper:
         started = [
             *(self._tried(self._left_alone, account) for account in self._store.accounts_left_alone(now)),
             *(self._tried(self._owed, *backup) for backup in self._store.untold(now)),
+            *(self._tried(self._scheduled, account) for account in self._store.schedules_due(now)),
         ]
         broken = started.count(None)
         self._logger.info("swept", looked_at=len(started), broken=broken, started=started.count(True))
@@ -169,6 +174,10 @@ class Sweeper:
                 self._settle(ended)
             else:
                 self._store.owe_nothing(account_id, backup_id)
+        return False
+
+    def _scheduled(self, account_id: str) -> bool:
+        self._schedules.see_to(account_id)
         return False
 
     def _is_owed(self, ended: Backup, since: datetime) -> bool:

@@ -12,6 +12,7 @@ from shared.backup import Backup, State
 from shared.encodings import ENCODING_NAMES
 from shared.link import Link
 from shared.moments import to_text
+from shared.schedule import Schedule
 
 
 def backup_view(backup: Backup, now: datetime) -> dict[str, object]:
@@ -21,6 +22,7 @@ def backup_view(backup: Backup, now: datetime) -> dict[str, object]:
         "state": state.value,
         "requested_at": to_text(backup.requested_at),
         "requested_by": {"name": backup.requested_by.name},
+        "scheduled": backup.scheduled,
         "encoding": backup.encoding,
         "progress": {
             "units": backup.units,
@@ -62,7 +64,25 @@ def overview_view(overview: Overview, now: datetime) -> dict[str, object]:
         "last_ready": backup_view(overview.last_ready, now) if overview.last_ready else None,
         "history": [backup_view(backup, now) for backup in overview.history],
         "next": f"?before={overview.next_before}" if overview.next_before else None,
+        **schedule_view(overview.schedule),
     }
+
+
+def schedule_view(schedule: Schedule | None) -> dict[str, object]:
+    if schedule is None:
+        return {"schedule": None}
+    rhythm = schedule.rhythm
+    of_every = {"weekday": rhythm.weekday, "day": rhythm.day}
+    view: dict[str, object] = {
+        "every": rhythm.every.value,
+        "at": f"{rhythm.at:%H:%M}",
+        "zone": rhythm.zone,
+        **{name: value for name, value in of_every.items() if value is not None},
+        "keep": rhythm.keep,
+        "set_by": {"name": schedule.by.name},
+        "next_at": to_text(schedule.next_at),
+    }
+    return {"schedule": view}
 
 
 def why_not_view(refusal: Refusal) -> dict[str, object]:

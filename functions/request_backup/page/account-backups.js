@@ -33,7 +33,7 @@ class AccountBackups extends HTMLElement {
     busy: null, // what the user waits for
     notice: null, // { kind: "done" | "problem", text }: how that went
     asking: null, // { what: "cancel" | "delete", backup }: an open question
-    editing: false, // the encoding
+    editing: null, // the part that changes a setting
     parts: {}, // of the tab, by name, that were wanted so far
     trail: null, // { entries, next } where it is shown
     pointed: null, // { id, backup }: what the address names; backup null where there is none
@@ -235,13 +235,20 @@ class AccountBackups extends HTMLElement {
     edit: () =>
       this.#do("edit", async () => {
         await this.#part("chooser");
-        this.#show({ editing: true });
+        this.#show({ editing: "chooser" });
       }),
-    leave: () => this.#show({ editing: false }),
+    plan: () =>
+      this.#do("edit", async () => {
+        await this.#part("schedule");
+        this.#show({ editing: "schedule" });
+      }),
+    setSchedule: (rhythm) => this.#schedule("PUT", "done.schedule", rhythm),
+    dropSchedule: () => this.#schedule("DELETE", "done.no_schedule"),
+    leave: () => this.#show({ editing: null }),
     choose: (encoding) =>
       this.#do("choose", async () => {
         await this.#api.choose(encoding);
-        this.#show({ editing: false });
+        this.#show({ editing: null });
         return this.#forms.say("done.choose");
       }),
     older: () =>
@@ -254,6 +261,14 @@ class AccountBackups extends HTMLElement {
     retry: () => this.#refresh(),
     signIn: () => this.dispatchEvent(new CustomEvent("sign-in")),
   };
+
+  #schedule(method, done, rhythm) {
+    return this.#do("schedule", async () => {
+      await this.#api.call(method, "schedule", rhythm);
+      this.#show({ editing: null });
+      return this.#forms.say(done);
+    });
+  }
 
   /** Show the trail, or more of it than what is `shown`. */
   #readTrail(shown) {

@@ -50,6 +50,11 @@ export class Forms {
     return this.minute.format(new Date(text));
   }
 
+  /** The name of a day of the week; 1 is Monday. */
+  weekday(number) {
+    return new Intl.DateTimeFormat(this.words.locale, { weekday: "long", timeZone: "UTC" }).format(Date.UTC(2024, 0, number));
+  }
+
   count(number) {
     return this.number.format(number);
   }

@@ -45,7 +45,8 @@ function row(backup, isTarget, { overview, busy }, forms, actions) {
   const moment = forms.moment(backup.requested_at);
   const cells = [
     moment,
-    forms.name(backup.requested_by.name),
+    html`${forms.name(backup.requested_by.name)}
+      ${backup.scheduled ? html`<span class="small">${forms.say("history.scheduled")}</span>` : nothing}`,
     html`<span class="state ${backup.state}">${forms.say(`states.${backup.state}`)}</span>
       ${remarks(backup, forms).map((remark) => html`<span class="small">${remark}</span>`)}`,
     forms.count(backup.progress.records),
@@ -79,7 +80,7 @@ function remarks(backup, forms) {
   }
   const end = backup.cancelled_at ?? backup.deleted_at;
   if (end) {
-    said.push(forms.say("history.by", { name, moment: forms.moment(end) }));
+    said.push(forms.say(backup.ended_by ? "history.by" : "history.not_kept", { name, moment: forms.moment(end) }));
   }
   if (backup.mail === "not_sent") {
     said.push(forms.say("history.not_mailed"));

@@ -2,6 +2,9 @@
 
 import { html, nothing } from "./lit-html.js";
 
+// What the service also does without anybody, by the name of its sentence then.
+const BY_ITSELF = { deleted: "not_kept", schedule_changed: "schedule_ended" };
+
 /** The trail, { entries, next }: its first page, or one more behind what is `shown`. */
 export async function read(api, shown) {
   const { entries, next } = await api.call("GET", `audit${shown?.next ?? ""}`);
@@ -28,7 +31,8 @@ export function trail({ trail: { entries, next }, busy }, forms, actions) {
 
 function sentence({ event, by, backup, link, expires_at: expires, reason, encoding }, forms) {
   const until = link?.ends_at ?? expires;
-  return forms.say(`trail.${link ? `link_${link.way}` : event}`, {
+  const key = link ? `link_${link.way}` : by || !BY_ITSELF[event] ? event : BY_ITSELF[event];
+  return forms.say(`trail.${key}`, {
     name: forms.name(by?.name ?? ""),
     backup: backup ? forms.moment(backup.requested_at) : "",
     until: until ? forms.moment(until) : "",

@@ -59,9 +59,7 @@ class Slow(AccountInMemory):
         self._pause = timedelta(seconds=seconds)
         self.fails_after: int | None = None
 
-    def pages(
-        self, table: Table, first: str | None = None, before: str | None = None
-    ) -> Iterator[Page]:
+    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
         for page in super().pages(table, first, before):
             self._world.now += self._pause
             if self.fails_after is not None:
@@ -251,5 +249,3 @@ def test_of_many_units_at_once_each_says_less_often_how_far_it_is(
     world.take("export", steps=steps, unit=unit)
     seconds = (world.now - began).total_seconds()
     assert world.calls["UpdateItem"] - before == pytest.approx(seconds / every, abs=2)
-
-

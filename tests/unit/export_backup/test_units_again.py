@@ -130,9 +130,7 @@ class Refusing(AccountInMemory):
 
     refuses_after = 0
 
-    def pages(
-        self, table: Table, first: str | None = None, before: str | None = None
-    ) -> Iterator[Page]:
+    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
         for page in super().pages(table, first, before):
             self.refuses_after -= 1
             if self.refuses_after < 0:

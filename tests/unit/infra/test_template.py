@@ -364,7 +364,14 @@ def test_only_what_holds_nothing_of_an_account_is_open_to_anyone() -> None:
     }
     preflights = {
         (path, "options")
-        for path in ("/backups", "/backups/{id}", "/backups/{id}/download-url", "/settings", "/audit")
+        for path in (
+            "/backups",
+            "/backups/{id}",
+            "/backups/{id}/download-url",
+            "/settings",
+            "/schedule",
+            "/audit",
+        )
     }
     assert open_routes == {("/", "get"), ("/page/{file}", "get"), ("/openapi.yaml", "get")} | preflights
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
-from tests.unit.operations.whole_service import SENDER, WholeService
+from tests.unit.operations.whole_service import SENDER, Failed, WholeService
 
 STUCK_SECONDS = 3600
 
@@ -37,6 +38,14 @@ def the_source_is_busy(service: WholeService) -> None:
 def a_unit_ends_late(service: WholeService) -> None:
     account = service.account()
     service.run(account, service.request(account), seconds=29.9)
+
+
+def a_scheduled_backup_is_missed(service: WholeService) -> None:
+    account = service.account()
+    service.request(account)
+    service.due_now(account)
+    with suppress(Failed):  # nobody is there to send the e-mail, which the next sweep asks for again
+        service.sweep()
 
 
 def health(service: WholeService) -> None:

@@ -163,6 +163,10 @@ def test_every_metric_that_there_is_gets_written_and_no_other(
     service.dynamodb.delete_item(
         TableName="backups", Key={"pk": {"S": "ACCOUNT#9789"}, "sk": {"S": "PENDING"}}
     )
+    causes.a_scheduled_backup_is_missed(service)
+    service.dynamodb.delete_item(
+        TableName="backups", Key={"pk": {"S": "ACCOUNT#9789"}, "sk": {"S": "PENDING"}}
+    )
     causes.the_source_is_busy(service)
     causes.a_backup_failed(service)
     written = {(point.series[1], point.unit) for point in emitted(capsys)}

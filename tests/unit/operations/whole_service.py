@@ -19,6 +19,7 @@ import pytest
 from ulid import ULID
 
 from shared.backup import Person, new_backup
+from shared.schedule import Every, Rhythm, Schedule
 from shared.store import BackupStore
 from shared.trail import Trail
 from tests.doubles import aws_in_process, make_table
@@ -147,6 +148,15 @@ class WholeService:
 
     def sweep(self) -> None:
         self._invoke("sweeper", schedule_event(), Context())
+
+    def due_now(self, account_id: str) -> None:
+        """The account's schedule has come to its moment."""
+        now = datetime.now(UTC)
+        rhythm = Rhythm(Every.DAILY, now.time().replace(second=0, microsecond=0), "UTC")
+        due = Schedule(
+            account_id, rhythm, Person("s", "Ann", "ann@example.com", "en"), now - timedelta(minutes=1)
+        )
+        self.store.set_schedule(due, now=now)
 
     def left_pending(self, account_id: str, age: timedelta) -> str:
         """A backup that was requested so long ago, and never started."""

@@ -41,6 +41,7 @@ from functions.request_backup.closing import ReadyStep
 from functions.request_backup.desk import Desk
 from functions.request_backup.notices import Notices
 from functions.request_backup.removal import Removal
+from functions.request_backup.scheduled import ScheduledBackups
 from functions.request_backup.sweeper import Sweeper
 from functions.request_backup.workflow import Workflow
 from shared.backup import Backup, Person, from_record
@@ -225,6 +226,9 @@ class Service:
             ReadyStep(functions, EXPORT),
             Notices(functions, NOTIFY),
             cleaner,
+            ScheduledBackups(
+                self.store, flow, Notices(functions, NOTIFY), cleaner, self.clock, next_backup_id, logger
+            ),
             self.clock,
             logger,
         )

@@ -13,6 +13,7 @@ from moto.stepfunctions.models import stepfunctions_backends
 from functions.request_backup.cleaning import Cleaner
 from functions.request_backup.closing import ReadyStep
 from functions.request_backup.notices import Notices
+from functions.request_backup.scheduled import ScheduledBackups
 from functions.request_backup.sweeper import Sweeper
 from functions.request_backup.workflow import Workflow
 from shared.backup import Backup
@@ -20,7 +21,7 @@ from shared.leases import LEASE
 from shared.logs import get_logger
 from tests.faults import Line
 from tests.unit.request_backup.asked_functions import AskedFunctions
-from tests.unit.shared.backups_table import TWICE, BackupsTable
+from tests.unit.shared.backups_table import TWICE, BackupsTable, next_backup_id
 
 AWS_ACCOUNT, REGION = "123456789012", "eu-west-1"
 EXPORT, NOTIFY = "export-function", "notify-function"
@@ -53,7 +54,19 @@ class SweepWorld:
             ReadyStep(self.functions.client, EXPORT),
             Notices(self.functions.client, NOTIFY),
             Cleaner(self.functions.client, EXPORT),
+            self.schedules(),
             lambda: self.table.now,
+            get_logger("sweep_backups"),
+        )
+
+    def schedules(self) -> ScheduledBackups:
+        return ScheduledBackups(
+            self.store,
+            self.workflow,
+            Notices(self.functions.client, NOTIFY),
+            Cleaner(self.functions.client, EXPORT),
+            lambda: self.table.now,
+            next_backup_id,
             get_logger("sweep_backups"),
         )
 

@@ -50,6 +50,7 @@ def test_an_account_that_asked_for_nothing_has_no_backups_and_may_ask(world: Api
         "last_ready": None,
         "history": [],
         "next": None,
+        "schedule": None,
     }
 
 
@@ -254,7 +255,7 @@ def test_a_look_at_the_tab_costs_few_calls(world: ApiWorld, account: str) -> Non
         world.table.ready(account)
     world.table.line.mend()
     tab_of(world, account)
-    assert world.calls["GetItem"] <= 3
+    assert world.calls["GetItem"] <= 4
     assert world.calls["Query"] <= 2
 
 

@@ -30,6 +30,7 @@ def test_a_request_is_accepted_recorded_and_started(world: ApiWorld, account: st
         "state": "pending",
         "requested_at": to_text(world.table.now),
         "requested_by": {"name": "Ann"},
+        "scheduled": False,
         "encoding": "windows-1252",
         "progress": {"units": None, "units_done": 0, "records": 0},
     }

@@ -583,4 +583,4 @@ def test_whoever_is_not_in_the_index_is_not_looked_at(world: SweepWorld, account
     world.pass_time(timedelta(days=400))
     world.table.line.calls.clear()
     world.sweeper.sweep()
-    assert world.table.line.calls == {"Query": 2}
+    assert world.table.line.calls == {"Query": 3}

@@ -530,7 +530,7 @@ def test_the_last_ready_one_is_behind_failed_expired_and_running_ones(
 def test_nobody_waits_for_a_ready_one_that_is_far_down(
     table: BackupsTable, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.store.LOOKED_THROUGH", 3)
+    monkeypatch.setattr("shared.history.LOOKED_THROUGH", 3)
     wanted = table.ready(account)
     for _ in range(2):
         table.failed(account)

@@ -505,25 +505,37 @@ def test_the_trail_goes_on_where_the_history_has_forgotten(table: BackupsTable, 
 
 moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
 texts = st.text(max_size=30)
-entries = st.builds(
-    Entry,
-    st.just("9789"),
-    moments,
-    st.sampled_from([event for event in Event if event not in (Event.LINK_MADE, Event.SETTINGS_CHANGED)]),
-    st.builds(next_backup_id),
-    moments,
-    by=st.none() | st.builds(Actor, texts, texts),
-    reason=st.none() | st.sampled_from(Reason),
-    expires_at=st.none() | moments,
-) | st.builds(
-    Entry,
-    st.just("9789"),
-    moments,
-    st.just(Event.LINK_MADE),
-    st.builds(next_backup_id),
-    moments,
-    by=st.builds(Actor, texts, texts),
-    link=st.builds(MadeLink, st.just("0123456789abcdef"), st.sampled_from(Way), moments),
+OF_NO_BACKUP = (Event.SETTINGS_CHANGED, Event.SCHEDULE_CHANGED)
+entries = (
+    st.builds(
+        Entry,
+        st.just("9789"),
+        moments,
+        st.sampled_from([event for event in Event if event not in (Event.LINK_MADE, *OF_NO_BACKUP)]),
+        st.builds(next_backup_id),
+        moments,
+        by=st.none() | st.builds(Actor, texts, texts),
+        reason=st.none() | st.sampled_from(Reason),
+        expires_at=st.none() | moments,
+    )
+    | st.builds(
+        Entry,
+        st.just("9789"),
+        moments,
+        st.just(Event.LINK_MADE),
+        st.builds(next_backup_id),
+        moments,
+        by=st.builds(Actor, texts, texts),
+        link=st.builds(MadeLink, st.just("0123456789abcdef"), st.sampled_from(Way), moments),
+    )
+    | st.builds(
+        Entry,
+        st.just("9789"),
+        moments,
+        st.sampled_from(OF_NO_BACKUP),
+        by=st.none() | st.builds(Actor, texts, texts),
+        mark=st.just("0123456789abcdef"),
+    )
 )
 
 
