@@ -26,8 +26,15 @@ def pending(
     world: World, account: seed.Account, *, name: str = "Anna Jansen", age: timedelta = timedelta()
 ) -> Backup:
     """A backup that was asked for `age` ago and has no workflow: it stays as it is put."""
+    backup = in_hand(account, name=name, age=age)
+    world.store().claim(backup)
+    return backup
+
+
+def in_hand(account: seed.Account, *, name: str = "Anna Jansen", age: timedelta = timedelta()) -> Backup:
+    """A backup that is written nowhere."""
     at = datetime.now(UTC).replace(microsecond=0) - age
-    backup = new_backup(
+    return new_backup(
         backup_id=str(ULID.from_datetime(at)),
         account_id=account.id,
         account_name=account.name,
@@ -35,8 +42,6 @@ def pending(
         requested_by=Person(sub="s", name=name, email="anna@example.com", language="en"),
         now=at,
     )
-    world.store().claim(backup)
-    return backup
 
 
 def running(
@@ -62,7 +67,12 @@ def ready(
     name: str = "Anna Jansen",
 ) -> Backup:
     """A backup whose file can be fetched, or could be, where `age` is over what it is kept for."""
-    backup = pending(world, account, name=name, age=age)
+    return finished(world, in_hand(account, name=name, age=age), mail=mail, replaced=replaced)
+
+
+def finished(world: World, backup: Backup, *, mail: MailState = MailState.SENT, replaced: int = 0) -> Backup:
+    """The backup, claimed and ready, with something in the place of its file."""
+    world.store().claim(backup)
     world.client("s3").put_object(Bucket=world.outputs["Bucket"], Key=backup.object_key, Body=b"PK")
     done = dataclasses.replace(
         backup,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from local.aws import ROOT
 from shared.backup import Backup
 from shared.store import cancelled
 from tests.e2e.test_requests import held_back
+from tests.e2e.test_schedule import look_now, scheduled_and_ready, set_schedule
 from tests.e2e.test_sweeper import (
     abort,
     fall_silent,
@@ -94,6 +95,16 @@ def looks(world: World) -> bool:
 
 def reads_the_trail(world: World) -> bool:
     return world.call("GET", "/audit", world.token(world.account().id)).status_code == 200
+
+
+def keeps_so_many_files(world: World) -> bool:
+    account = world.account()
+    set_schedule(world, account, keep=1)
+    made = [scheduled_and_ready(world, account, age=timedelta(hours=hours)) for hours in (2, 1)]
+    look_now(world, account)
+    sweep(world)
+    world.store().drop_schedule(account.id, by=None, now=datetime.now(UTC))
+    return [state_of(world, backup) for backup in made] == ["deleted", "ready"]
 
 
 def asks(world: World) -> bool:
@@ -298,6 +309,7 @@ ENFORCED: dict[Statement, Callable[[World], bool]] = {
     ("SweepBackupsRole", "FindSilentBackups"): starts_what_was_lost,
     ("SweepBackupsRole", "ReadBackups"): starts_what_was_lost,
     ("SweepBackupsRole", "StartWorkflow"): starts_what_was_lost,
+    ("SweepBackupsRole", "FindOldFiles"): keeps_so_many_files,
     ("SweepBackupsRole", "ExtendLeases"): leaves_a_slow_backup_alone,
     ("SweepBackupsRole", "AskWorkflow"): closes_what_was_aborted,
     ("SweepBackupsRole", "FreeTheLock"): closes_what_was_aborted,

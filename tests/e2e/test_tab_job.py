@@ -156,7 +156,7 @@ def test_the_encoding_is_chosen_and_kept_for_the_next_backup(world: World, windo
     page = opened(world, windows, account).page
     settings = page.get_by_role("region", name="Settings")
     expect(settings).to_contain_text("UTF-8")
-    settings.get_by_role("button", name="Edit").click()
+    settings.get_by_role("button", name="Edit").first.click()
     expect(settings.get_by_role("option")).to_have_count(12)
     seen(page, "UTF-8 holds every character and is recommended.")
     picture(page, "tab-encoding-light")

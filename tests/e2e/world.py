@@ -70,8 +70,11 @@ class World:
 
     def token(self, account_id: str | None, *, group: str | None = "", **person: Any) -> str:
         """The ID token of a new user of the account, an administrator unless told otherwise."""
-        someone = self.person(account_id, group=group, **person)
-        return people.sign_in(self.client("cognito-idp"), self.outputs, someone)
+        return self.token_of(self.person(account_id, group=group, **person))
+
+    def token_of(self, person: people.Person) -> str:
+        """The ID token of this user."""
+        return people.sign_in(self.client("cognito-idp"), self.outputs, person)
 
     def token_of_another_client(self, account_id: str) -> str:
         """The ID token of an administrator, made for another product that uses the same pool."""

@@ -242,8 +242,12 @@ class AccountBackups extends HTMLElement {
         await this.#part("schedule");
         this.#show({ editing: "schedule" });
       }),
-    setSchedule: (rhythm) => this.#schedule("PUT", "done.schedule", rhythm),
-    dropSchedule: () => this.#schedule("DELETE", "done.no_schedule"),
+    schedule: (method, rhythm) =>
+      this.#do("schedule", async () => {
+        await this.#api.call(method, "schedule", rhythm);
+        this.#show({ editing: null });
+        return this.#forms.say(`schedule.${method}`);
+      }),
     leave: () => this.#show({ editing: null }),
     choose: (encoding) =>
       this.#do("choose", async () => {
@@ -261,14 +265,6 @@ class AccountBackups extends HTMLElement {
     retry: () => this.#refresh(),
     signIn: () => this.dispatchEvent(new CustomEvent("sign-in")),
   };
-
-  #schedule(method, done, rhythm) {
-    return this.#do("schedule", async () => {
-      await this.#api.call(method, "schedule", rhythm);
-      this.#show({ editing: null });
-      return this.#forms.say(done);
-    });
-  }
 
   /** Show the trail, or more of it than what is `shown`. */
   #readTrail(shown) {

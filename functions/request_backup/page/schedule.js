@@ -15,15 +15,19 @@ export function schedule({ overview, busy }, forms, actions) {
     event.preventDefault();
     const { every, at, zone, weekday, day, keep } = Object.fromEntries(new FormData(event.target));
     const when = { daily: {}, weekly: { weekday: +weekday }, monthly: { day: +day } }[every];
-    actions.setSchedule({ every, at, zone, ...when, keep: keep ? +keep : null });
+    actions.schedule("PUT", { every, at, zone, ...when, keep: keep ? +keep : null });
   };
-  const vary = ({ target }) => (target.form.dataset.every = target.form.elements.every.value);
-  return html`<form class="schedule" data-every=${now.every} @submit=${save} @change=${vary}>
+  const vary = ({ currentTarget: form }) => {
+    form.querySelector(".weekly").hidden = form.elements.every.value !== "weekly";
+    form.querySelector(".monthly").hidden = form.elements.every.value !== "monthly";
+  };
+  return html`<form @submit=${save} @change=${vary}>
+    <p>${forms.say("settings.schedule")}</p>
     <label>${say("every")}<select name="every">${options(EVERY, now.every, say)}</select></label>
-    <label class="weekly">${say("weekday")}
+    <label class="weekly" ?hidden=${now.every !== "weekly"}>${say("weekday")}
       <select name="weekday">${options([1, 2, 3, 4, 5, 6, 7], now.weekday ?? 1, (day) => forms.weekday(day))}</select>
     </label>
-    <label class="monthly">${say("day")}
+    <label class="monthly" ?hidden=${now.every !== "monthly"}>${say("day")}
       <input name="day" type="number" required min="1" max="31" value=${now.day ?? 1} aria-describedby="short" />
       <span class="small" id="short">${say("short")}</span>
     </label>
@@ -37,7 +41,7 @@ export function schedule({ overview, busy }, forms, actions) {
     <p class="buttons">
       <button class="main" aria-disabled=${!!busy}>${say("save")}</button>
       ${overview.schedule
-        ? html`<button type="button" class="danger" aria-disabled=${!!busy} @click=${actions.dropSchedule}>${say("off")}</button>`
+        ? html`<button type="button" class="danger" aria-disabled=${!!busy} @click=${() => actions.schedule("DELETE")}>${say("off")}</button>`
         : nothing}
       <button type="button" @click=${actions.leave}>${say("leave")}</button>
     </p>
