@@ -21,7 +21,7 @@ DIRECTORY = Path(__file__).with_name("page")
 NO_SIGN_IN = "none"
 """What the stage says where no hosted sign-in leads to this page."""
 
-PARTS = frozenset({"chooser", "running", "schedule", "trail"})
+PARTS = frozenset({"chooser", "question", "running", "schedule", "trail"})
 """Scripts that are loaded when what they show is wanted, and then with words of their own."""
 
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

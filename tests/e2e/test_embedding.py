@@ -36,7 +36,7 @@ def test_the_element_works_on_a_page_of_another_origin(world: World, windows: Wi
     tab.ready(world, account)
     page = page_of_their_own(world, windows, world.token(account.id))
     seen(page, "Backup created on ")
-    button(page, "Edit").click()
+    button(page, "Edit").first.click()
     page.get_by_label("Data encoding").select_option("utf-16")
     button(page, "Save").click()  # PUT: the browser asks first whether it may
     seen(page, "Saved.")

@@ -128,6 +128,7 @@ def test_a_file_is_deleted_after_a_question_and_its_entry_stays(world: World, wi
     page = opened(world, windows, account).page
     button(page, "Delete file").click()
     dialog = page.get_by_role("dialog", name="Delete this backup file?")
+    expect(dialog).to_be_visible()
     picture(page, "tab-ask-delete-light")
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)

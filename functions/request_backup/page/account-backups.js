@@ -218,7 +218,14 @@ class AccountBackups extends HTMLElement {
         location.assign(url); // an attachment: the page stays
         return this.#forms.say("done.download");
       }),
-    ask: (what, backup) => this.#show({ asking: { what, backup } }),
+    ask: async (what, backup) => {
+      try {
+        await this.#part("question");
+        this.#show({ asking: { what, backup } });
+      } catch (error) {
+        this.#show({ notice: this.#noticeOf(error) });
+      }
+    },
     keep: () => this.#show({ asking: null }),
     cancel: (backup) =>
       this.#do("cancel", async () => {
@@ -308,7 +315,7 @@ class AccountBackups extends HTMLElement {
     const dialog = this.#root.querySelector("dialog");
     if (this.#state.asking && !dialog.open) {
       dialog.showModal();
-    } else if (!this.#state.asking && dialog.open) {
+    } else if (!this.#state.asking && dialog?.open) {
       dialog.close();
     }
   }

@@ -19,7 +19,7 @@ export function tab(state, progress, forms, actions, style) {
           ${overview.may_manage ? whoDidWhat(state, forms, actions) : nothing}
         `
       : nothing}
-    ${question(state, forms, actions)}
+    ${state.parts.question?.question(state, forms, actions) ?? nothing}
   `;
 }
 
@@ -67,17 +67,4 @@ function pointed({ pointed: target }, forms) {
   return target && target.backup === null
     ? html`<p class="notice">${forms.say("not_here", { id: forms.name(target.id.slice(0, 300)) })}</p>`
     : nothing;
-}
-
-/** Cancelling and deleting ask first. */
-function question({ asking }, forms, actions) {
-  const say = (key) => (asking ? forms.say(`ask.${asking.what}.${key}`) : nothing);
-  return html`<dialog aria-labelledby="question" aria-describedby="consequence" @close=${actions.keep}>
-    <h2 id="question">${say("question")}</h2>
-    <p id="consequence">${say("consequence")}</p>
-    <p class="buttons">
-      <button class="danger" @click=${() => actions[asking.what](asking.backup)}>${asking ? forms.say(`actions.${asking.what}`) : nothing}</button>
-      <button autofocus @click=${actions.keep}>${say("no")}</button>
-    </p>
-  </dialog>`;
 }
