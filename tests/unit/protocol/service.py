@@ -21,6 +21,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.core.model_instances import reset_model_data
 from moto.core.models import botocore_stubber
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
@@ -131,6 +132,7 @@ class Aws:
 
     def begin_anew(self) -> None:
         self.carried_out = lambda _: None
+        reset_model_data()  # a list of all that was ever made: of the tables, a copy for each transaction
         for table in (TABLE, AUDIT_TABLE):
             for item in self.dynamodb.scan(TableName=table)["Items"]:
                 self.dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
