@@ -29,6 +29,10 @@ serve: ## The same service on a local AWS, with an account in it, until Ctrl-C
 	@local/setup.sh dev ministack sam
 	@$(PY) -m local serve
 
+check-deployment: ## Make a backup on the deployed stack STACK=account-backup, check it, and clean up
+	@local/setup.sh dev
+	@$(PY) -m local check $(STACK) $(if $(API),--api $(API))
+
 test: lint unit e2e ## The whole suite: lint, types, unit tests, tests on the local AWS
 
 lint: ## Ruff, mypy, and checkov over the template

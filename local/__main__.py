@@ -1,4 +1,4 @@
-"""`python -m local demo`, `python -m local serve`: see --help."""
+"""`python -m local demo`, `serve`, `check`: see --help."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from types import FrameType
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import demo
+from local import check, demo
 from local.aws import LocalAwsDied
+from local.job import JobFailed
 from local.stack import StackFailed
 
 
@@ -25,6 +26,11 @@ def main() -> int:
     )
     served = commands.add_parser("serve", help="deploy the service with an account in it, until Ctrl-C")
     served.add_argument("--port", type=int, help="of the local AWS (default: a free one)")
+    checked = commands.add_parser(
+        "check", help="make a backup on a deployed stack, and check it", description=check.__doc__
+    )
+    checked.add_argument("stack", help="the stack's name; AWS_PROFILE and AWS_REGION say where it is")
+    checked.add_argument("--api", help="where the API answers, if not at the stack's output ApiUrl")
     arguments = parser.parse_args()
     # A closed terminal and a plain `kill` end as Ctrl-C does: with everything that was started.
     for ending in (signal.SIGTERM, signal.SIGHUP):
@@ -32,20 +38,25 @@ def main() -> int:
     try:
         if arguments.command == "demo":
             demo.run(arguments.folder)
+        elif arguments.command == "check":
+            check.run(arguments.stack, api=arguments.api)
         else:
             demo.serve(arguments.port)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 0 if arguments.command == "serve" else 130
     except (
-        demo.DemoFailed,
+        JobFailed,
         LocalAwsDied,
         StackFailed,
         BotoCoreError,
         ClientError,
         requests.RequestException,
     ) as error:
-        return demo.failed(error)
+        print(f"\nFailed: {error}", file=sys.stderr)
+        if arguments.command != "check":
+            print(demo.where_to_look(), file=sys.stderr)
+        return 1
     return 0
 
 

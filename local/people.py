@@ -49,6 +49,12 @@ def add(cognito: Any, outputs: Mapping[str, str], person: Person) -> str:
     return username
 
 
+def remove(cognito: Any, outputs: Mapping[str, str], person: Person) -> None:
+    """Deletes the user; one that is not there, too."""
+    with contextlib.suppress(cognito.exceptions.UserNotFoundException):
+        cognito.admin_delete_user(UserPoolId=outputs["UserPoolId"], Username=person.email)
+
+
 def sign_in(cognito: Any, outputs: Mapping[str, str], person: Person) -> str:
     """The ID token of a user, which the API takes in the Authorization header."""
     answer = cognito.admin_initiate_auth(

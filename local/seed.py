@@ -100,6 +100,12 @@ def write(client: Any, table: str, items: Iterable[Item], threads: int = 4) -> i
     return written
 
 
+def take_away(client: Any, table: str, keys: Iterable[tuple[str, str]]) -> None:
+    """Deletes the items with these pairs of pk and sk; those that are not there, too."""
+    for pk, sk in keys:
+        client.delete_item(TableName=table, Key={"pk": {"S": pk}, "sk": {"S": sk}})
+
+
 def _write_batch(client: Any, table: str, requests: list[Any]) -> None:
     pause = 0.05
     while requests:
