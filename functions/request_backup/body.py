@@ -81,9 +81,7 @@ def read_rhythm(event: Mapping[str, Any]) -> Rhythm:
         every=Every(fields["every"]),
         at=time.fromisoformat(fields["at"]),
         zone=fields["zone"],
-        weekday=fields.get("weekday"),
-        day=fields.get("day"),
-        keep=fields.get("keep"),
+        **{name: int(fields[name]) for name in ("weekday", "day", "keep") if fields.get(name) is not None},
     )
 
 
@@ -101,7 +99,10 @@ _RHYTHM = {
 
 
 def _is_number(value: object, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+    """Whether it is a whole number from 1; 1.0 is one too (JSON Schema 2020-12, section 4.2.3)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 1 <= value <= most and value == int(value)
 
 
 _OFFERED = {"field": "encoding", "problem": f"One of: {', '.join(ENCODING_NAMES)}."}

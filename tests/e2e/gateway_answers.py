@@ -1,4 +1,5 @@
-"""What AWS's gateway would have said where the local one answers by itself: a hook for Schemathesis.
+"""What AWS's gateway would have said where the local one answers by itself: a hook for Schemathesis, which
+also learns here what a time zone is called.
 
 The function's answers are left as they are. The local gateway has its own plain words for a missing or
 invalid token, a path that is none, and a throttled caller; AWS answers with the template's GatewayResponses:
@@ -8,8 +9,10 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-r
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import available_timezones
 
 import schemathesis
+from hypothesis import strategies as st
 from schemathesis.core.transport import Response
 
 from tests.unit.infra.stack import written
@@ -22,6 +25,10 @@ LOCAL = {
 }
 OURS = "x-content-type-options"
 """The header that every answer of the function has, and none of the gateway's."""
+
+ZONES = sorted(available_timezones() - {"localtime"})
+
+schemathesis.openapi.format("iana-time-zone", st.sampled_from(ZONES))
 
 
 @schemathesis.hook

@@ -45,11 +45,6 @@ generate-duplicate-query-parameters = true
 [checks.positive_data_acceptance]
 # Besides what this check takes for granted: an id may be of a backup whose file was deleted.
 expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 410, 429, "5xx"]
-[[operations]]
-include-name = "PUT /schedule"
-[operations.checks.positive_data_acceptance]
-# What is a time zone's name, IANA says and no schema.
-expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 410, 422, 429, "5xx"]
 [checks.unsupported_method]
 # API Gateway knows routes only: to a method that is none it answers like to a path that is none.
 enabled = false

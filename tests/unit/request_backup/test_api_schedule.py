@@ -121,7 +121,7 @@ def test_without_backups_in_the_plan_none_is_set_but_one_can_be_ended(world: Api
         ({"keep": 0}, ["keep"]),
         ({"keep": 101}, ["keep"]),
         ({"keep": True}, ["keep"]),
-        ({"keep": 1.0}, ["keep"]),
+        ({"keep": 1.5}, ["keep"]),
         ({"keep": "3"}, ["keep"]),
         ({"weekday": 1}, ["weekday"]),
         ({"day": 1}, ["day"]),
@@ -144,6 +144,13 @@ def test_what_is_no_schedule_is_refused_field_by_field_and_changes_nothing(
     assert answer.status == 422
     assert [error["field"] for error in answer.body["errors"]] == fields
     assert world.store.schedule(account) == before
+
+
+def test_a_whole_number_is_one_however_it_is_written(world: ApiWorld, account: str) -> None:
+    body = {"every": "monthly", "day": 30.0, "at": "02:30", "zone": "UTC", "keep": 1e1}
+    answer = put(world, account, body)
+    assert (answer.body["schedule"]["day"], answer.body["schedule"]["keep"]) == (30, 10)
+    assert world.store.schedule(account) is not None
 
 
 @pytest.mark.parametrize("left_out", ["every", "at", "zone"])
