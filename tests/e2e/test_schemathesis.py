@@ -38,7 +38,10 @@ max-examples = %d
 database = "none"
 [dictionaries.files]
 values = ["account-backups.js", "page.css", "icon.svg", "words.json"]
+[dictionaries.ids]
+values = ["%s"]
 [parameters]
+"path.id" = { dictionary = "ids", probability = 0.3 }
 "path.file" = { dictionary = "files", probability = 0.5 }
 [phases.coverage]
 generate-duplicate-query-parameters = true
@@ -59,9 +62,10 @@ def test_whatever_is_asked_the_answer_is_one_that_is_promised(world: World, tmp_
     account = world.account()
     token = world.token(account.id)
     # One with a file, so that there is something to link to and to delete.
-    assert world.ended(token, world.ask(token))["state"] == "ready"
+    ready = world.ask(token)
+    assert world.ended(token, ready)["state"] == "ready"
     settings, report = tmp_path / "schemathesis.toml", tmp_path / "report.json"
-    settings.write_text(SETTINGS % EXAMPLES)
+    settings.write_text(SETTINGS % (EXAMPLES, ready))
     # Backups that it begins do not get on, so that it meets running ones too, and cancels them.
     with held_back(world):
         run = subprocess.run(
