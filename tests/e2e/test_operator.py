@@ -62,6 +62,35 @@ def command(text: str) -> str:
     return str(line)
 
 
+KEPT = {"tables": 3, "buckets of archives": 1, "user pools": 1, "roles": 1}
+"""What docs/operations.md says is kept, and why; the role is API Gateway's for its logs."""
+
+
+def left_behind(aws: LocalAws) -> dict[str, int]:
+    """How many there are of what costs something or may do something."""
+    buckets = [bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]]
+    roles = [role["RoleName"] for role in aws.client("iam").list_roles()["Roles"]]
+    found = {
+        "tables": aws.client("dynamodb").list_tables()["TableNames"],
+        "buckets of archives": [name for name in buckets if not name.startswith("aws-sam-cli-managed")],
+        "user pools": aws.client("cognito-idp").list_user_pools(MaxResults=60)["UserPools"],
+        "roles": [name for name in roles if name.startswith(STACK)],
+        "functions": aws.client("lambda").list_functions()["Functions"],
+        "workflows": aws.client("stepfunctions").list_state_machines()["stateMachines"],
+        "APIs": aws.client("apigateway").get_rest_apis()["items"],
+        "alarms": aws.client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "dashboards": aws.client("cloudwatch").list_dashboards()["DashboardEntries"],
+        "rules": aws.client("events").list_rules()["Rules"],
+        "queues": aws.client("sqs").list_queues().get("QueueUrls", []),
+        "stacks": [
+            one
+            for one in aws.client("cloudformation").list_stacks()["StackSummaries"]
+            if one["StackName"].startswith(STACK) and one["StackStatus"] != "DELETE_COMPLETE"
+        ],
+    }
+    return {kind: len(ones) for kind, ones in found.items() if ones}
+
+
 def answers() -> list[str]:
     """One line for each question of `sam deploy --guided`, in its order."""
     template: dict[str, Any] = yaml.load((ROOT / "infra/template.yaml").read_text(), _Template)  # noqa: S506
@@ -82,7 +111,7 @@ def answers() -> list[str]:
 
 
 @pytest.mark.timeout(400)
-def test_two_commands_deploy_it_and_a_third_says_that_it_works(clone: Path, empty: LocalAws) -> None:
+def test_two_commands_deploy_it_a_third_says_that_it_works_and_a_fourth_removes_it(clone: Path, empty: LocalAws) -> None:
     environment = empty.environment()
     environment["PATH"] = f"{SAM.parent}:{environment['PATH']}"
 
@@ -111,3 +140,7 @@ def test_two_commands_deploy_it_and_a_third_says_that_it_works(clone: Path, empt
     assert checking
     checked = run(f"{checking[1]} API={empty.api_url(api)}")
     assert checked.rstrip().endswith("The deployment works.")
+
+    deleted = run("sam delete", "y\ny\n")
+    assert "Deleted successfully" in deleted
+    assert left_behind(empty) == KEPT
