@@ -1,4 +1,4 @@
-"""Many accounts that ask at the same moment, each several times: one backup each, and nothing crossed."""
+"""Many accounts at the same moment, by request and by schedule: one backup each, and nothing crossed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
 import requests
 
 from local import expected, people, seed
+from shared.moments import from_text
 from tests.e2e.test_requests import held_back
+from tests.e2e.test_schedule import be_due, set_schedule
+from tests.e2e.test_sweeper import sweep
 from tests.e2e.world import PATIENCE_SECONDS, World, eventually
 
 ACCOUNTS = int(os.environ.get("MANY_ACCOUNTS", "10"))
@@ -94,3 +98,33 @@ def test_fault_6_every_account_gets_one_backup_and_nothing_of_anothers(world: Wo
     )
     for one in customers:
         assert_only_its_own(world, one, backups[one.account_id])
+
+
+@pytest.mark.timeout(COLD_STARTS_SECONDS + 3 * SECONDS_AN_ACCOUNT * ACCOUNTS, func_only=True)
+def test_schedules_that_are_due_at_the_same_moment_make_one_backup_each(world: World) -> None:
+    world.rest()
+    accounts = [world.account(seed=number) for number in range(ACCOUNTS // 2)]
+    for account in accounts:
+        world.fill(account)
+        set_schedule(world, account)
+        be_due(world, account)
+    began = time.time()
+    assert sweep(world) is None
+
+    eventually(
+        lambda: all(
+            [one["state"] for one in backups_of(world, account)] == ["ready"] for account in accounts
+        ),
+        "all of them to be ready",
+        seconds=PATIENCE_SECONDS + SECONDS_AN_ACCOUNT * ACCOUNTS,
+    )
+    backups = [backup for account in accounts for backup in backups_of(world, account)]
+    assert all(backup["scheduled"] for backup in backups)
+    for name in ("requested_at", "finished_at"):
+        after = sorted(from_text(backup[name]).timestamp() - began for backup in backups)
+        middle = after[len(after) // 2]
+        print(f"{name}: {after[0]:.1f}, {middle:.1f}, {after[-1]:.1f} s")  # noqa: T201
+
+
+def backups_of(world: World, account: seed.Account) -> list[dict[str, Any]]:
+    return [record for record in world.records_of(account.id) if "backup_id" in record]

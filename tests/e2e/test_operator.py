@@ -111,7 +111,9 @@ def answers() -> list[str]:
 
 
 @pytest.mark.timeout(400)
-def test_two_commands_deploy_it_a_third_says_that_it_works_and_a_fourth_removes_it(clone: Path, empty: LocalAws) -> None:
+def test_two_commands_deploy_it_a_third_checks_it_and_a_fourth_removes_it(
+    clone: Path, empty: LocalAws
+) -> None:
     environment = empty.environment()
     environment["PATH"] = f"{SAM.parent}:{environment['PATH']}"
 
