@@ -151,7 +151,7 @@ def running(
 ) -> Iterator[LocalAws]:
     """A local AWS for the time of the `with` block, empty at first and gone afterwards.
 
-    `settings` are further variables for ministack, such as `_SFN_WAIT_SCALE`. Start it in a thread
+    `settings` are further variables for ministack, such as `SFN_WAIT_SCALE`. Start it in a thread
     that lives as long as it shall live. Raises LocalAwsDied.
     """
     port = port or free_port()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local.cloudwatch.alarms import state_of
 from local.cloudwatch.dashboard import Data, Graph, LogLine, Numbers, panels
 from local.cloudwatch.picture import draw
 from local.cloudwatch.points import points_in
@@ -95,5 +96,10 @@ def data_of(world: World, began: float) -> Data:
         for event in events
         if event["message"].startswith('{"level"')
     ]
-    states = {arn: (alarm["AlarmName"], alarm["StateValue"]) for arn, alarm in alarms(world).items()}
-    return Data(began, time.time(), points, states, logs)
+    now = time.time()
+    # In the states that CloudWatch would find, which the local AWS does not look for.
+    states = {
+        arn: (alarm["AlarmName"].removeprefix(f"{STACK}-"), state_of(alarm, points, now, "OK"))
+        for arn, alarm in alarms(world).items()
+    }
+    return Data(began, now, points, states, logs)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import pytest
 
-from tests.unit.infra.stack import resolved, translated, written
+from tests.unit.infra.stack import listed, of_type, resolved, translated, written
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 NAMES = {
@@ -42,13 +43,15 @@ def test_archives_are_encrypted_with_the_operator_s_key_or_with_s3_s(own: bool) 
 
 
 def test_those_who_write_archives_or_hand_them_out_may_use_the_key_and_nobody_else() -> None:
-    policy = translated()["Resources"]["UseOwnKey"]
-    assert policy["Condition"] == "OwnKey"
-    properties = resolved(policy["Properties"], NAMES)
-    assert properties["Roles"] == ["export-role", "download-role"]
-    (statement,) = properties["PolicyDocument"]["Statement"]
-    assert statement["Resource"] == KEY
-    assert sorted(statement["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
+    given = {}
+    for policy in of_type(translated(), "AWS::IAM::Policy").values():
+        properties = resolved(policy["Properties"], defaultdict(str, NAMES))
+        (statement,) = properties["PolicyDocument"]["Statement"]
+        if statement["Resource"] == KEY:
+            assert policy["Condition"] == "OwnKey"
+            (role,) = properties["Roles"]
+            given[role] = listed(statement["Action"])
+    assert given == {"export-role": ["kms:GenerateDataKey", "kms:Decrypt"], "download-role": ["kms:Decrypt"]}
 
 
 @EITHER
