@@ -214,7 +214,8 @@ class ApiWorld:
             assert headers["Cache-Control"] == "no-store"
         log = self.log.getvalue()
         for secret in (TOKEN, ADDRESS, "X-Amz-", "backups/", event.get("body")):
-            assert not secret or len(secret) < 5 or secret not in log
+            # A body that is just `false` stands in every log line.
+            assert not secret or len(secret) < 6 or secret not in log
         return answer
 
     def request(self, account_id: str, body: str = "{}", **event: Any) -> Answer:
