@@ -54,15 +54,17 @@ def _name_deaths(aws: LocalAws, resources: list[dict[str, Any]]) -> None:
 
     AWS calls it Runtime.ExitError. This local AWS ends all of a function's processes when one of them ends or
     when its configuration changes, and calls what their callers see by the Python error that it met itself
-    (ministack 1.5.33, `_execute_function_warm`).
+    (ministack 1.5.33, `_execute_function_warm`). A throttled one has no name in its answer, and a workflow
+    hears Lambda.Unknown (`_call_lambda`).
     """
     machines = aws.client("stepfunctions")
     for arn in _ids(resources, "AWS::StepFunctions::StateMachine"):
         definition = machines.describe_state_machine(stateMachineArn=arn)["definition"]
         names = ", ".join(f'"{name}"' for name in ("Runtime.ExitError", *_DEATHS))
-        machines.update_state_machine(
-            stateMachineArn=arn, definition=definition.replace('"Runtime.ExitError"', names)
-        )
+        throttled = '"Lambda.TooManyRequestsException"'
+        definition = definition.replace('"Runtime.ExitError"', names)
+        definition = definition.replace(throttled, f'{throttled}, "Lambda.Unknown"')
+        machines.update_state_machine(stateMachineArn=arn, definition=definition)
 
 
 # --- addresses: https://….amazonaws.com leads nowhere here, so what was told one is told the local one ---
