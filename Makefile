@@ -6,6 +6,7 @@ PY := .venv/bin/python
 FUNCTIONS := request_backup export_backup notify
 # How long `make fuzz` goes on.
 SECONDS := 120
+STACK := account-backup
 # More of `make bench`: --huge (10 million records), --tls, --rounds 9; `python -m bench --help` says all.
 BENCH_FLAGS :=
 # Kept pins stay; `make lock UV_FLAGS=--upgrade` takes the newest that pyproject.toml allows.
@@ -14,12 +15,12 @@ LOCK := .local/uv/bin/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-index-url --no-annotate --no-header $(UV_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint unit e2e protocol big fuzz audit bench lock clean
+.PHONY: help demo serve check-deployment test lint unit e2e protocol big fuzz audit bench lock clean
 # One after another also under `make -j`: they share .venv and the two cores.
 .NOTPARALLEL:
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Make, mail, download and check a backup on a local AWS
 	@local/setup.sh dev ministack sam unzip

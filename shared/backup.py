@@ -178,12 +178,7 @@ def to_record(backup: Backup) -> dict[str, object]:
         "backup_id": backup.id,
         "state": backup.state.value,
         "requested_at": to_text(backup.requested_at),
-        "requested_by": {
-            "sub": backup.requested_by.sub,
-            "name": backup.requested_by.name,
-            "language": backup.requested_by.language,
-            **({"email": backup.requested_by.email} if backup.requested_by.email else {}),
-        },
+        "requested_by": person_record(backup.requested_by),
         "account_name": backup.account_name,
         "encoding": backup.encoding,
         "file_name": backup.file_name,
@@ -208,6 +203,22 @@ def to_record(backup: Backup) -> dict[str, object]:
     return record | {name: value for name, value in optional.items() if value is not None}
 
 
+def person_record(person: Person) -> dict[str, str]:
+    email = {"email": person.email} if person.email else {}
+    return {"sub": person.sub, "name": person.name, "language": person.language, **email}
+
+
+def person_from(record: Mapping[str, object]) -> Person:
+    """The inverse of `person_record`."""
+    person = _Fields(record)
+    return Person(
+        sub=person.text("sub"),
+        name=person.text("name"),
+        email=person.optional_text("email"),
+        language=person.text("language"),
+    )
+
+
 def failure_record(failure: Failure) -> dict[str, str]:
     detail = {"detail": failure.detail} if failure.detail else {}
     return {"reason": failure.reason.value, **detail}
@@ -222,7 +233,6 @@ def from_record(record: Mapping[str, object]) -> Backup:
     fields = _Fields(record)
     if fields.number("format") > RECORD_FORMAT:
         raise UnknownFormat(f"record format {fields.number('format')}")
-    person = _Fields(fields.mapping("requested_by"))
     failure = _Fields(fields.mapping("failure")) if "failure" in record else None
     mail = fields.optional_text("mail")
     return Backup(
@@ -230,12 +240,7 @@ def from_record(record: Mapping[str, object]) -> Backup:
         id=fields.text("backup_id"),
         state=State(fields.text("state")),
         requested_at=from_text(fields.text("requested_at")),
-        requested_by=Person(
-            sub=person.text("sub"),
-            name=person.text("name"),
-            email=person.optional_text("email"),
-            language=person.text("language"),
-        ),
+        requested_by=person_from(fields.mapping("requested_by")),
         account_name=fields.text("account_name"),
         encoding=fields.text("encoding"),
         file_name=fields.text("file_name"),

@@ -39,7 +39,7 @@ SCHEDULED = "SCHEDULED"
 
 def lease(kind: str, now: datetime) -> dict[str, object]:
     """A lease as it stands in a record."""
-    return {"leased": kind, "lease_until": until(now)}
+    return lease_until(kind, now + LEASE)
 
 
 def lease_until(kind: str, moment: datetime) -> dict[str, object]:

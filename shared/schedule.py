@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from shared.backup import Person, UnknownFormat
+from shared.backup import Person, UnknownFormat, person_from, person_record
 from shared.moments import from_text, to_text
 
 SCHEDULE_FORMAT = 1
@@ -90,7 +90,7 @@ def _days(first: date) -> Iterator[date]:
 
 def to_record(schedule: Schedule) -> dict[str, object]:
     """The schedule as plain values for DynamoDB, without keys. Absent values are left out."""
-    rhythm, by = schedule.rhythm, schedule.by
+    rhythm = schedule.rhythm
     record: dict[str, object | None] = {
         "format": SCHEDULE_FORMAT,
         "account_id": schedule.account_id,
@@ -100,12 +100,7 @@ def to_record(schedule: Schedule) -> dict[str, object]:
         "weekday": rhythm.weekday,
         "day": rhythm.day,
         "keep": rhythm.keep,
-        "by": {
-            "sub": by.sub,
-            "name": by.name,
-            "language": by.language,
-            **({"email": by.email} if by.email else {}),
-        },
+        "by": person_record(schedule.by),
         "next_at": to_text(schedule.next_at),
     }
     return {name: value for name, value in record.items() if value is not None}
@@ -115,7 +110,6 @@ def from_record(record: Mapping[str, Any]) -> Schedule:
     """The inverse of `to_record`; numbers may be Decimal. Raises UnknownFormat."""
     if int(record["format"]) > SCHEDULE_FORMAT:
         raise UnknownFormat(f"schedule format {record['format']}")
-    by = record["by"]
     return Schedule(
         account_id=record["account_id"],
         rhythm=Rhythm(
@@ -126,7 +120,7 @@ def from_record(record: Mapping[str, Any]) -> Schedule:
             day=_number(record, "day"),
             keep=_number(record, "keep"),
         ),
-        by=Person(sub=by["sub"], name=by["name"], email=by.get("email"), language=by["language"]),
+        by=person_from(record["by"]),
         next_at=from_text(record["next_at"]),
     )
 

@@ -79,9 +79,8 @@ class ScheduledBackups:
         except AlreadyRunning:
             self._miss(schedule, account, Reason.OTHER_RUNNING, now)
             return
-        start = self._workflow.start(
-            backup
-        )  # the record is the outbox: the sweeper starts what this does not
+        # The record is the outbox: what this does not start, the sweeper does.
+        start = self._workflow.start(backup)
         self._logger.info(
             "scheduled backup requested",
             backup_id=backup.id,
@@ -112,20 +111,17 @@ class ScheduledBackups:
 
     def _look_after_files(self, schedule: Schedule, now: datetime) -> None:
         """Delete what is not to be kept, and leave the schedule alone until there may be more."""
-        scheduled = [
-            backup
-            for backup in self._store.history(schedule.account_id, limit=LOOKED_THROUGH)
-            if backup.scheduled
-        ]
-        keep = schedule.rhythm.keep
-        if keep is not None:
-            ready = [backup for backup in scheduled if backup.state_at(now) is State.READY]
-            for backup in ready[keep:]:
+        next_look = schedule.next_at
+        if schedule.rhythm.keep is not None:
+            # The running one first: one that gets ready in between is then waited for once more.
+            running = self._store.running(schedule.account_id)
+            if running is not None and running.scheduled and now - running.requested_at < KEEPING_AN_EYE:
+                next_look = min(now + leases.LEASE, next_look)
+            history = self._store.history(schedule.account_id, limit=LOOKED_THROUGH)
+            ready = [one for one in history if one.scheduled and one.state_at(now) is State.READY]
+            for backup in ready[schedule.rhythm.keep :]:
                 self._delete(backup, now)
-        running = self._store.running(schedule.account_id)
-        waits = running is not None and running.scheduled and now - running.requested_at < KEEPING_AN_EYE
-        soon = now + leases.LEASE
-        self._store.look_again(schedule, min(soon, schedule.next_at) if waits else schedule.next_at)
+        self._store.look_again(schedule, next_look)
 
     def _delete(self, backup: Backup, now: datetime) -> None:
         # The record first: from then on no link is made. Then the file, by the function that may delete it.

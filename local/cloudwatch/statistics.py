@@ -26,10 +26,6 @@ def value_of(statistic: str, values: Sequence[float]) -> float:
             return max(values)
         case "Minimum":
             return min(values)
-        case "Average":
-            return math.fsum(values) / len(values)
-        case "SampleCount":
-            return len(values)
     percent = re.fullmatch(r"p(\d+(?:\.\d+)?)", statistic)
     assert percent, statistic
     ordered = sorted(values)
