@@ -27,6 +27,7 @@ from tests.unit.export_backup.staged_archive import (
     assert_nothing_is_left,
     staged,
 )
+from tests.unit.infra.stack import workflow
 
 if TYPE_CHECKING:
     from _pytest._code import ExceptionInfo
@@ -157,6 +158,19 @@ def test_what_s3_refuses_once_is_tried_again_and_the_bytes_are_the_same(
     members = staged(bucket, LARGE)
     bucket.refuse(operation, status, code, times=1)
     assert_holds(bucket, assemble_in(bucket, members), LARGE)
+
+
+def test_what_s3_refuses_for_longer_the_workflow_takes_again_in_a_fresh_upload(bucket: Bucket) -> None:
+    """Fault 17, once botocore has given up."""
+    members = staged(bucket, LARGE)
+    bucket.refuse("UploadPartCopy", 503, "SlowDown")
+    with pytest.raises(Exception, match="SlowDown") as refusal:
+        assemble_in(bucket, members)
+    rules = workflow()["States"]["Assemble"]["Retry"]
+    assert refusal.type.__name__ in {error for rule in rules for error in rule["ErrorEquals"]}
+    bucket.mend()
+    assert_holds(bucket, assemble_in(bucket, members), LARGE)
+    assert bucket.calls["CreateMultipartUpload"] == 1
 
 
 def test_a_put_that_s3_refuses_leaves_nothing(bucket: Bucket) -> None:

@@ -27,6 +27,7 @@ from shared.backup import Backup, Failure, Reason, State
 from shared.environment import SettingMissing
 from shared.logs import get_logger
 from shared.store import Superseded
+from tests.faults import Line
 from tests.unit.export_backup.running_backup import (
     ACCOUNT_ID,
     BACKUPS,
@@ -189,6 +190,16 @@ def test_a_source_that_fails_in_table_five_of_seven_is_named_by_the_failed_backu
     entry("fail", error=outcome.__name__)
     assert entry.backup.state is State.FAILED
     assert entry.backup.failure == failure
+
+
+def test_what_s3_refuses_four_times_is_sent_a_fifth_time(entry: Entry) -> None:
+    """Fault 17, before the workflow hears of it."""
+    entry.world.claim()
+    (unit,) = entry("plan")["units"]
+    line = Line(entry.module.steps._export._s3)
+    line.refuse("PutObject", 503, "SlowDown", times=4)
+    entry("export", unit=unit)
+    assert line.calls["PutObject"] == line.answered["PutObject"] + 4
 
 
 def test_a_records_table_that_does_not_answer_is_tried_again(entry: Entry) -> None:
