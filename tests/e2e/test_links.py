@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,6 +100,46 @@ def test_a_link_scanner_that_fetches_every_link_changes_nothing(
     first = requests.get(url, timeout=10).content
     assert all(requests.get(url, timeout=10).content == first for _ in range(20))
     assert world.call("GET", f"/backups/{backup['id']}", token).json() == backup
+
+
+def unseen(world: World) -> tuple[str, str, str]:
+    """Of an account that nobody has looked at since its backup is ready: its id, a token, the backup's id."""
+    account = world.account()
+    token = world.token(account.id)
+    backup_id = world.ask(token)
+    assert world.outcome_of(backup_id) == "SUCCEEDED"
+    return account.id, token, backup_id
+
+
+def kept_of(world: World, account_id: str) -> tuple[object, ...]:
+    """The account's records, its trail, and the keys of its archives."""
+    trail = world.trail().page(account_id, datetime.now(UTC), limit=100)
+    archives = [key for key in world.objects("backups/") if f"/{account_id}_" in key]
+    assert archives
+    return world.records_of(account_id), trail, archives
+
+
+def test_a_scanner_that_fetches_every_link_of_the_mail_twenty_times_leaves_all_as_it_was(
+    world: World,
+) -> None:
+    account_id, _, backup_id = unseen(world)
+    before = kept_of(world, account_id)
+    (mail,) = [mail for mail in world.aws.mails() if backup_id in mail.text]
+    links = re.findall(r"^https?://\S+$", mail.text, re.MULTILINE)
+    assert len(links) == 2  # to the archive, and to the tab
+    for link in links:
+        answers = [requests.get(link, timeout=10) for _ in range(20)]
+        assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
+    assert kept_of(world, account_id) == before
+
+
+def test_who_looks_twenty_times_leaves_all_as_it_was(world: World) -> None:
+    account_id, token, backup_id = unseen(world)
+    before = kept_of(world, account_id)
+    for path in ("/backups", f"/backups/{backup_id}", "/schedule", "/audit"):
+        answers = [world.call("GET", path, token) for _ in range(20)]
+        assert {(answer.status_code, answer.text) for answer in answers} == {(200, answers[0].text)}
+    assert kept_of(world, account_id) == before
 
 
 def test_only_administrators_get_links(world: World, ready: tuple[str, dict[str, Any]]) -> None:
