@@ -292,6 +292,13 @@ def test_freeing_the_account_is_retried_like_the_steps_but_for_what_it_does_not_
     assert not retried(["Failed"]) - retried(EXPORT_STEPS)
 
 
+def test_a_function_that_dies_or_runs_out_of_time_is_called_again() -> None:
+    """Faults 9 and 10, by AWS's names for them."""
+    for name in tasks():
+        deaths = {"Runtime.ExitError", "Sandbox.Timedout", "Lambda.Unknown", "States.Timeout"}
+        assert deaths <= retried([name]), name
+
+
 def test_throttling_of_lambda_is_waited_out_longer_and_in_disorder() -> None:
     for name, state in tasks().items():
         (rule,) = [
