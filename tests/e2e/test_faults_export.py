@@ -20,7 +20,8 @@ import pytest
 import requests
 
 from tests.e2e.page_server import PAGE_ITEMS, comment_text, serving
-from tests.e2e.world import PATIENCE_SECONDS, World
+from tests.e2e.test_cancel_export import MOMENTS, export_held_up
+from tests.e2e.world import PATIENCE_SECONDS, World, eventually
 from tests.reading import csv_records, xml_root
 
 DEATHS = int(os.environ.get("DEATHS", "3"))
@@ -79,6 +80,14 @@ class Deaths:
         return self._killed.result(PATIENCE_SECONDS) > 0
 
 
+def open_uploads(world: World, backup_id: str) -> list[str]:
+    """The keys to which the backup's segments are being uploaded."""
+    uploads = world.client("s3").list_multipart_uploads(
+        Bucket=world.outputs["Bucket"], Prefix=f"staging/{backup_id}/"
+    )
+    return [str(upload["Key"]) for upload in uploads.get("Uploads", [])]
+
+
 def assert_whole(world: World, token: str, shown: dict[str, Any]) -> None:
     """That the link brings an archive with every comment in its place, in CSV and XML."""
     link = world.call("POST", f"/backups/{shown['id']}/download-url", token).json()["url"]
@@ -114,6 +123,20 @@ def test_fault_9_an_export_that_is_killed_at_any_moment_is_taken_again_and_ends_
             assert_whole(world, token, shown)
             assert [key for key in world.objects() if shown["id"] in key] == []  # of its segments
             assert world.store().running(account.id) is None
+
+
+@pytest.mark.usefixtures("deaths_are_named")
+def test_fault_9_an_export_that_is_killed_amid_its_uploads_leaves_none_open(world: World) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+    token = world.token(world.account().id)
+    with export_held_up(world, MOMENTS["reading"], reached, go_on):
+        backup_id = world.ask(token)
+        assert reached.wait(PATIENCE_SECONDS)
+        eventually(lambda: open_uploads(world, backup_id), "an upload to be open")
+        assert kill_export(world) > 0
+        go_on.set()
+        assert world.ended(token, backup_id)["state"] == "ready"
+    assert open_uploads(world, backup_id) == []
 
 
 def test_fault_10_an_export_that_runs_out_of_time_is_taken_again_and_the_late_one_counts_for_nothing(
