@@ -33,28 +33,30 @@ def quiet(_line: str) -> None:
     """A Say for callers that print nothing."""
 
 
-def build(say: Say = quiet) -> Path:
-    """Builds the packages of infra/template.yaml, unless nothing changed since; returns the built template.
+def build(say: Say = quiet, *, sources: Path = ROOT, to: Path = BUILD) -> Path:
+    """Builds the packages of that checkout's infra/template.yaml, unless nothing changed since; returns the
+    built template.
 
     Two callers at once wait for one another. Raises StackFailed.
     """
-    STATE.mkdir(exist_ok=True)
-    stamp = STATE / "build.sha256"
-    with (STATE / "build.lock").open("w") as lock:
+    to.parent.mkdir(exist_ok=True)
+    stamp = to.with_name(f"{to.name}.sha256")
+    with to.with_name(f"{to.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = fingerprint(ROOT / name for name in SOURCES)
-        if stamp.exists() and stamp.read_text() == wanted and (BUILD / "template.yaml").exists():
+        wanted = fingerprint(sources / name for name in SOURCES)
+        if stamp.exists() and stamp.read_text() == wanted and (to / "template.yaml").exists():
             say("Packages are built already")
         else:
             say("Building the packages (sam build, once per change)")
             stamp.unlink(missing_ok=True)
             _sam(
-                ["build", "--parallel", "--template-file", "infra/template.yaml", "--build-dir", str(BUILD)],
+                ["build", "--parallel", "--template-file", "infra/template.yaml", "--build-dir", str(to)],
                 clean_environment(),
-                STATE / "build.log",
+                to.with_name(f"{to.name}.log"),
+                folder=sources,
             )
             stamp.write_text(wanted)
-    return BUILD / "template.yaml"
+    return to / "template.yaml"
 
 
 def fingerprint(folders: Iterator[Path]) -> str:
@@ -63,7 +65,7 @@ def fingerprint(folders: Iterator[Path]) -> str:
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
-                name, content = str(path.relative_to(ROOT)).encode(), path.read_bytes()
+                name, content = str(path.relative_to(folder.parent)).encode(), path.read_bytes()
                 digest.update(b"%d %d " % (len(name), len(content)) + name + content)
     return digest.hexdigest()
 
@@ -118,7 +120,7 @@ def default_parameters() -> dict[str, str]:
     }
 
 
-def _sam(arguments: list[str], environment: dict[str, str], log: Path) -> None:
+def _sam(arguments: list[str], environment: dict[str, str], log: Path, *, folder: Path = ROOT) -> None:
     # No samconfig.toml: its settings are for the operator's own AWS. The poll delay spares two seconds.
     no_settings = STATE / "samconfig.toml"
     no_settings.write_text("version = 0.1\n")
@@ -126,7 +128,7 @@ def _sam(arguments: list[str], environment: dict[str, str], log: Path) -> None:
     with log.open("w+") as output:
         result = subprocess.run(
             [str(SAM), *arguments, "--config-file", str(no_settings)],
-            cwd=ROOT,
+            cwd=folder,
             env=environment | settings,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -8,8 +8,7 @@ from local import stack
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(stack, "ROOT", tmp_path)
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "functions").mkdir()
     (tmp_path / "functions" / "a.py").write_text("a = 1\n")
     return tmp_path / "functions"
