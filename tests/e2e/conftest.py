@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from local import stack
-from local.aws import STATE, running
+from local.aws import ROOT, STATE, running
 from tests.e2e import browser, bucket
 from tests.e2e.browser import Windows
 from tests.e2e.world import World
@@ -52,3 +55,22 @@ def deaths_are_named(world: World) -> Iterator[None]:
     Runtime.HandlerError, as it calls everything a function raises) for what AWS calls it."""
     with world.workflow_with('"Runtime.ExitError"', '"Runtime.ExitError", "Runtime.HandlerError"'):
         yield
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What git would bring of the working tree as it is."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tmp_path / name)
+    for tool in (".venv", ".local"):  # what `make` would set up again, for minutes
+        (tmp_path / tool).symlink_to(ROOT / tool)
+    return tmp_path

@@ -7,7 +7,6 @@ what has no default. On a local AWS of its own, since it begins with an empty on
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,25 +27,6 @@ class _Template(yaml.SafeLoader):  # type: ignore[misc]
 
 
 _Template.add_multi_constructor("!", lambda _loader, _tag, _node: None)
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """What git would bring of the working tree as it is."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tmp_path / name)
-    for tool in (".venv", ".local"):  # what the README's make targets would set up again, for minutes
-        (tmp_path / tool).symlink_to(ROOT / tool)
-    return tmp_path
 
 
 @pytest.fixture
