@@ -120,9 +120,9 @@ def serving(
 
 
 def page(call: Call, comments: int, text: Callable[[int], str]) -> dict[str, Any]:
-    if _table(call) == "FILES":
+    if table_of(call) == "FILES":
         return {"Items": [file_item()], "Count": 1}
-    if _table(call) != "COMMENTS":
+    if table_of(call) != "COMMENTS":
         return {"Items": [], "Count": 0}
     start = _first_comment(call)
     stop = min(comments, _number(call["ExpressionAttributeValues"], ":before", comments))
@@ -138,10 +138,10 @@ def page(call: Call, comments: int, text: Callable[[int], str]) -> dict[str, Any
 
 def asks_for_comments_from(number: int, call: Call) -> bool:
     """Whether it is a Query for comments, none of which comes before this one."""
-    return _table(call) == "COMMENTS" and _first_comment(call) >= number
+    return table_of(call) == "COMMENTS" and _first_comment(call) >= number
 
 
-def _table(call: Call) -> str:
+def table_of(call: Call) -> str:
     """The table of ours that is queried; none for any other call."""
     key: str = call.get("ExpressionAttributeValues", {}).get(":pk", {}).get("S", "")
     return key.rpartition("#")[2]
