@@ -312,6 +312,8 @@ class Happenings(RuleBasedStateMachine):
         process = current()
         if process is not None and process.kind == "step" and operation == "UpdateItem":
             self.strange_writes |= process.backup_id != self.service.locked_by()
+        if process is not None and process.kind == "remove" and operation == "DeleteObject":
+            self.no_mail_due.add(process.backup_id)  # its file is gone, even if the record never says so
         if process is None or process.kind not in ("sweep", "look"):
             return
         if operation == "TransactWriteItems":
