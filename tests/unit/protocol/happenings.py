@@ -318,9 +318,9 @@ class Happenings(RuleBasedStateMachine):
             return
         if operation == "TransactWriteItems":
             self.seen["a sweeper closed a dead run"] += 1
-            for execution in self.flow.running():
-                if execution.name == self.locked and not execution.redriven and not self.flow.says_no:
-                    self.closed_from_outside.append(execution.name)
+            if process not in self.flow.refused:  # else: what started since stops at its first write
+                running = [one.name for one in self.flow.running() if not one.redriven]
+                self.closed_from_outside += [name for name in running if name == self.locked]
         self.seen["a sweeper let a running backup be"] += operation == "UpdateItem" and bool(
             [one for one in self.flow.running() if one.name == self.locked]
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.unit.protocol.processes import Process, call
+from tests.unit.protocol.processes import Process, call, current
 
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:backup"
 Data = dict[str, Any]
@@ -83,6 +83,8 @@ class StepFunctions:
         self.executions: dict[str, Execution] = {}
         self.says_no = False
         """StartExecution is refused for good: no right to it, or no such machine."""
+        self.refused: set[Process | None] = set()
+        """Who was told so."""
         self.is_behind = False
         """DescribeExecution tells of a moment ago."""
         self.seen: Counter[str] = Counter()
@@ -102,6 +104,7 @@ class StepFunctions:
     def _start(self, name: str, given: str) -> Data:
         if self.says_no:
             self.seen["StartExecution refused for good"] += 1
+            self.refused.add(current())
             raise error(ClientError, "AccessDeniedException")
         found = self.executions.get(name)
         if found is None:
