@@ -67,7 +67,10 @@ def in_front_of(local_aws: str, answer: Callable[[str, Call], Answer | None]) ->
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                raise ConnectionAbortedError
             found = answer(self.headers["X-Amz-Target"].rpartition(".")[2], json.loads(body))
             if found is None:
                 there = requests.post(local_aws, data=body, headers=dict(self.headers), timeout=60)

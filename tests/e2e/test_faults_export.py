@@ -45,16 +45,28 @@ def functions_reading(
 
 
 def kill_export(world: World) -> int:
-    """kill -9 every process of the export function; returns how many there were."""
+    """kill -9 every process of the export function that is at work; returns how many there were.
+
+    One that only starts is left alone: where such a one dies, this local AWS ends all its processes
+    (ministack 1.5.33, `_execute_function_warm`), also those that the workflow has called again since, and on
+    a slow machine they end one another until no retry is left. On AWS they know nothing of each other.
+    """
     name = f"AWS_LAMBDA_FUNCTION_NAME={world.resource('ExportBackupFunction')}".encode()
     killed = 0
     for children in Path(f"/proc/{world.aws.pid}/task").glob("*/children"):
         for child in children.read_text().split():
             with suppress(OSError):  # it has ended by itself
-                if name in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+                ours = name in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+                if ours and is_connected(child):
                     os.kill(int(child), signal.SIGKILL)
                     killed += 1
     return killed
+
+
+def is_connected(process: str) -> bool:
+    """Whether the process has called anyone, by the sockets that it holds."""
+    files = Path(f"/proc/{process}/fd")
+    return any(os.readlink(files / name).startswith("socket:") for name in os.listdir(files))
 
 
 class Deaths:
