@@ -77,10 +77,11 @@ lock: ## Lock the dependencies of pyproject.toml, with hashes
 	for f in $(FUNCTIONS); do \
 		$(LOCK) --group $$f -c tests/requirements.txt -o functions/$$f/requirements.txt || exit 1; \
 	done
-	for tool in ministack sam fuzz audit; do \
+	for tool in compiler ministack sam fuzz audit; do \
 		$(LOCK) --group $$tool -o local/$$tool.requirements.txt || exit 1; \
 	done
 
 clean: ## Remove all that these targets made, the environments too
 	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find functions shared local tests bench -name __pycache__ -prune -exec rm -rf {} +
+	find functions -name '*.so' -delete

@@ -2,7 +2,8 @@
 
 The package runs on every runtime and processor that the template lets an operator choose: dependencies
 are installed once, and those with compiled modules once more for each other pair, laid over one another
-(compiled modules carry interpreter and processor in their file names). So no parameter has to be told
+(compiled modules carry interpreter and processor in their file names); our own C code is compiled for each
+processor. So no parameter has to be told
 to `sam build`, and none can be told wrong. Of botocore's service descriptions only those that the
 function uses are kept; they are nine tenths of its size. Of Babel's locales only those of the languages
 that `shared/languages` has are kept.
@@ -20,6 +21,12 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # run as a script, it finds only its neighbours
+
+from infra import native
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.13", "3.11", "3.12", "3.14")
@@ -45,6 +52,8 @@ def build(function: str, target: Path, services: set[str]) -> None:
         shutil.rmtree(target)
     target.mkdir(parents=True)
     copy_sources(function, target)
+    ours = Path("functions", function)
+    native.compile_for(PROCESSORS, ROOT / ours, target / ours)
     install_dependencies(ROOT / "functions" / function / "requirements.txt", target)
     keep_services(target / "botocore" / "data", services)
     keep_locales(target / "babel" / "locale-data", languages_of(target))
@@ -52,7 +61,7 @@ def build(function: str, target: Path, services: set[str]) -> None:
 
 
 def copy_sources(function: str, target: Path) -> None:
-    leave_out = shutil.ignore_patterns("__pycache__", "requirements.txt")
+    leave_out = shutil.ignore_patterns("__pycache__", "requirements.txt", "*.[ch]", "*.so")
     for package in (f"functions/{function}", "shared"):
         shutil.copytree(ROOT / package, target / package, ignore=leave_out)
 

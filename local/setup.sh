@@ -2,11 +2,12 @@
 # Makes what the Makefile's targets run on, from nothing but Python, make and the package
 # registries, and does nothing where it is there already:
 #
-#   local/setup.sh dev         .venv, from tests/requirements.txt
+#   local/setup.sh dev         .venv, from tests/requirements.txt, and the functions' C code, compiled
 #   local/setup.sh ministack   .local/ministack, the local AWS
 #   local/setup.sh sam         .local/sam, the SAM CLI
 #   local/setup.sh fuzz        .local/fuzz, atheris, for `make fuzz`
 #   local/setup.sh audit       .local/audit, checkov and pip-audit, for `make audit`
+#   local/setup.sh compiler    .local/compiler, the C compiler that `sam build` calls too
 #   local/setup.sh uv          .local/uv, for `make lock`
 #   local/setup.sh unzip       the unzip program (Debian package)
 #   local/setup.sh unzippers   unzip, 7z, bsdtar and java, with which the tests read archives
@@ -117,7 +118,11 @@ environment() {
 
 for part in "$@"; do
     case $part in
-    dev) environment .venv tests/requirements.txt ;;
+    dev)
+        environment .venv tests/requirements.txt
+        .venv/bin/python infra/native.py
+        ;;
+    compiler) environment .local/compiler local/compiler.requirements.txt ;;
     ministack) environment .local/ministack local/ministack.requirements.txt ;;
     sam) environment .local/sam local/sam.requirements.txt ;;
     fuzz) environment .local/fuzz local/fuzz.requirements.txt ;;

@@ -43,32 +43,34 @@ class BackupXml:
 
     def begin(self) -> None:
         """The declaration and the root; once per file."""
-        self.add('<?xml version="1.0" encoding="UTF-8"?>\n')
-        self.add(f'<backup format="{FORMAT}">')
+        self._text('<?xml version="1.0" encoding="UTF-8"?>\n')
+        self._text(f'<backup format="{FORMAT}">')
 
     def end(self) -> None:
-        self.add("\n</backup>\n")
+        self._text("\n</backup>\n")
 
     def enter(self, element: str) -> None:
-        self.add(f"\n<{element}>")
+        self._text(f"\n<{element}>")
 
     def leave(self, element: str) -> None:
-        self.add(f"</{element}>")
+        self._text(f"</{element}>")
 
-    def add(self, piece: str) -> None:
-        """Text that was formed by this class's other methods and `markup_of`."""
-        # At once: one emoji makes four bytes of every character of the text that it is in.
-        encoded = piece.encode("utf-8")
-        self._pieces.append(encoded)
-        self.waiting += len(encoded)
+    def add(self, piece: bytes) -> None:
+        """What was formed by this class's other methods and `markup_of`."""
+        self._pieces.append(piece)
+        self.waiting += len(piece)
 
-    def fields(self, table: Table, row: Iterable[Cell]) -> str:
+    def _text(self, piece: str) -> None:
+        self.add(piece.encode())
+
+    def fields(self, table: Table, row: Iterable[Cell]) -> bytes:
         """The values of one record, where `markup_of` left them to this."""
-        return "".join(self._field(column, cell) for column, cell in zip(table.columns, row, strict=True))
+        fields = (self._field(column, cell) for column, cell in zip(table.columns, row, strict=True))
+        return "".join(fields).encode()
 
     def field(self, column: Column, cell: Cell) -> None:
         """One value: no element where there is none, an empty element for an empty text."""
-        self.add(self._field(column, cell))
+        self._text(self._field(column, cell))
 
     def _field(self, column: Column, cell: Cell) -> str:
         if cell is None:
@@ -86,7 +88,12 @@ class BackupXml:
         return _marked(escape(text, _UNHELD, self.tally.replaced))
 
 
-def markup_of(table: Table, page: Page) -> list[str | None]:
+def tags(element: str) -> tuple[bytes, bytes]:
+    """What stands before and behind the content of an element on a line of its own."""
+    return f"\n<{element}>".encode(), f"</{element}>".encode()
+
+
+def markup_of(table: Table, page: Page) -> list[bytes | None]:
     """The values of each of these records as elements, formed column by column: a fifth of the time.
 
     None for a record with a character that has to be escaped: escapes are counted, and only of records that
@@ -110,10 +117,8 @@ def markup_of(table: Table, page: Page) -> list[str | None]:
             pieces += [repeat(f"{tag}<{name}>"), texts]
             tag = f"</{name}>"
     pieces.append(repeat(tag, len(page.keys)))
-    formed: list[str | None] = list(map("".join, zip(*pieces)))  # noqa: B905 - some of them have no end
-    for number in escaping:
-        formed[number] = None
-    return formed
+    formed = map("".join, zip(*pieces))  # noqa: B905 - some of them have no end
+    return [None if number in escaping else text.encode() for number, text in enumerate(formed)]
 
 
 def _marked_up(column: Column, cells: Sequence[Cell], escaping: set[int]) -> Sequence[str | None]:

@@ -26,7 +26,7 @@ EXCEL_LINES: Final = 1_048_576  # Excel leaves out the lines after these, the he
 LOOKALIKE: Final = r"\\(?=u\{[0-9A-F]{1,6}\})"
 """Pattern of the backslash of a text that looks like an escape."""
 
-_LONGEST_ESCAPE: Final = len(r"\u{10FFFF}")
+LONGEST_ESCAPE: Final = len(r"\u{10FFFF}")
 _SIGNS: Final = "=+-@\t\r\n＝＋－＠"
 
 
@@ -94,6 +94,11 @@ class CsvMember:
         if not page.keys:
             return b""
         self.tally.rows += len(page.keys)
+        if page.formed is not None:
+            self.tally.guarded += sum(page.formed.guards)
+            if self._encoding.codec == "utf-8":
+                return page.formed.lines
+            return encode(page.formed.lines.decode(), self._encoding, self.tally.replaced)
         texts = [
             _texts(column, cells) for column, cells in zip(self._table.columns, page.columns, strict=True)
         ]
@@ -102,7 +107,7 @@ class CsvMember:
             for place, (column, cells) in enumerate(zip(self._table.columns, texts, strict=True))
         ]
         lines = list(map(",".join, zip(*in_file, strict=True)))
-        if max(map(len, lines)) * _LONGEST_ESCAPE > EXCEL_CELL_LENGTH:
+        if max(map(len, lines)) * LONGEST_ESCAPE > EXCEL_CELL_LENGTH:
             self.tally.long_cells += sum(self._is_long(text) for cells in texts for text in cells)
         whole = "\r\n".join(lines) + "\r\n"
         return encode(whole, self._encoding, self.tally.replaced)
@@ -140,7 +145,7 @@ class CsvMember:
         return _quoted(text) if self._quote.search(text) else text
 
     def _is_long(self, text: str) -> bool:
-        if len(text) * _LONGEST_ESCAPE <= EXCEL_CELL_LENGTH:
+        if len(text) * LONGEST_ESCAPE <= EXCEL_CELL_LENGTH:
             return False
         in_file = encode(text, self._encoding, Counter()).decode(self._encoding.codec)
         return len(in_file.encode("utf-16-le")) // 2 > EXCEL_CELL_LENGTH

@@ -19,6 +19,33 @@ _Any = TypeVar("_Any")
 
 
 @dataclass(frozen=True, slots=True)
+class Formed:
+    """The records of a page, ready to be written: see `forming`."""
+
+    lines: bytes
+    """Their lines of CSV in UTF-8."""
+    ends: list[int]
+    """Where each line ends."""
+    guards: bytes
+    """How many cells of each got an apostrophe."""
+    elements: list[bytes | None]
+    """The values of each as elements of the XML, if there is one."""
+
+    def runs(self, runs: Sequence[slice]) -> Formed:
+        """The records of these runs, laid end to end."""
+        lines: list[bytes] = []
+        ends: list[int] = []
+        written = 0
+        for run in runs:
+            begin = self.ends[run.start - 1] if run.start else 0
+            lines.append(self.lines[begin : self.ends[run.stop - 1]] if run.start < run.stop else b"")
+            ends += [end - begin + written for end in self.ends[run]]
+            written += len(lines[-1])
+        guards = b"".join(self.guards[run] for run in runs)
+        return Formed(b"".join(lines), ends, guards, joined(self.elements, runs))
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """In every list one entry per record, in the order of their sort keys; None where it has no value."""
 
@@ -33,6 +60,8 @@ class Page:
     signs: frozenset[str] | None = None
     """Which of `"&<>`, CR and LF stand in its texts at all. Where that is known, there is no backslash in
     them, no control character but TAB, CR and LF, nor anything else that XML cannot hold."""
+    formed: Formed | None = None
+    """Where there is this, there are no columns."""
 
     def before(self, key: str) -> Page:
         """The records that come before this key."""
@@ -48,6 +77,7 @@ class Page:
             created=joined(self.created, runs),
             status=joined(self.status, runs),
             columns=[joined(cells, runs) for cells in self.columns],
+            formed=self.formed and self.formed.runs(runs),
         )
 
 

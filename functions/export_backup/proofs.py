@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from functions.export_backup.backup_xml import BackupXml
+from functions.export_backup.backup_xml import BackupXml, tags
 from functions.export_backup.catalogue import COMMENTS, FILES, RECIPIENTS, RESPONSES
 from functions.export_backup.table_stream import Stream
 from functions.export_backup.unit_report import Reason
 
 _ID, _TYPE = (FILES.position(name) for name in ("id", "type"))
-_VERSION: Final = FILES.element
+_VERSION: Final = tags(FILES.element)
+_COMMENT: Final = tags(COMMENTS.element)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,12 @@ class Proofs:
             kept = files.kept(list(range(begin, end)), end)
             files.advance(end)
             in_versions = _gathered(*comments, begin, end)
+            opening, closing = _VERSION
             for place, markup in zip(kept, texts, strict=True):
                 self._enter_proof(place)
                 self._xml.add(
-                    f"\n<{_VERSION}>{markup}\n<recipients>{recipients[place - begin]}</recipients>"
-                    f"\n<comments>{in_versions[place - begin]}</comments></{_VERSION}>"
+                    b"%b%b\n<recipients>%b</recipients>\n<comments>%b</comments>%b"
+                    % (opening, markup, recipients[place - begin], in_versions[place - begin], closing)
                 )
         self._proof = files.keys[end - 1].partition("#")[0]
 
@@ -130,14 +132,14 @@ class Proofs:
         markup = files.markup(place + 1) if xml is not None else []
         if xml is not None:
             self._enter_proof(place)
-            xml.add(f"\n<{_VERSION}>{markup[0]}\n<recipients>")
+            xml.add(b"%b%b\n<recipients>" % (_VERSION[0], markup[0]))
         while self._recipients.load() and self._recipients.place(end) > self._recipients.next:
             texts = self._hang(self._recipients, end, versions, place, place + 1)
             if xml is not None:
                 xml.add(texts[0])
             self._pause()
         if xml is not None:
-            xml.add("</recipients>\n<comments>")
+            xml.add(b"</recipients>\n<comments>")
         while self._comments.load() and (last := self._comments.place(end)) > self._comments.next:
             self._comments_of_one(last, versions)
             self._pause()
@@ -145,7 +147,7 @@ class Proofs:
             self._settle(self._responses, last, Parents(above=versions))
             self._responses.advance(last)
         if xml is not None:
-            xml.add(f"</comments></{_VERSION}>")
+            xml.add(b"</comments>%b" % _VERSION[1])
         self._proof = files.keys[place].partition("#")[0]
         files.advance(place + 1)
 
@@ -165,7 +167,7 @@ class Proofs:
         kept = bool(self._settle(comments, place + 1, versions))
         xml = self._xml if kept else None
         if xml is not None:
-            xml.add(f"\n<{COMMENTS.element}>{comments.markup(place + 1)[0]}\n<responses>")
+            xml.add(b"%b%b\n<responses>" % (_COMMENT[0], comments.markup(place + 1)[0]))
         one = Parents({comments.keys[place]: place}, comments.left_out, versions)
         while responses.load() and responses.place(end_of_one) > responses.next:
             texts = self._hang(responses, end_of_one, one, place, place + 1)
@@ -173,10 +175,10 @@ class Proofs:
                 xml.add(texts[0])
             self._pause()
         if xml is not None:
-            xml.add(f"</responses></{COMMENTS.element}>")
+            xml.add(b"</responses>%b" % _COMMENT[1])
         comments.advance(place + 1)
 
-    def _comment_texts(self, end: int, before: str, versions: Parents) -> tuple[list[int], list[str]]:
+    def _comment_texts(self, end: int, before: str, versions: Parents) -> tuple[list[int], list[bytes]]:
         """The next comments up to this place with their responses, whose keys come before that one: of each
         that is written, the place of its version and its element."""
         comments = self._comments
@@ -184,31 +186,27 @@ class Proofs:
         at = self._settle(comments, end, versions)
         places = {key: place for place, key in enumerate(comments.keys[begin:end], begin)}
         inside = self._hang(self._responses, before, Parents(places, comments.left_out, versions), begin, end)
-        texts: list[str] = []
+        texts: list[bytes] = []
         if self._xml is not None:
-            opening, middle, closing = (
-                f"\n<{COMMENTS.element}>",
-                "\n<responses>",
-                f"</responses></{COMMENTS.element}>",
-            )
+            opening, middle, closing = _COMMENT[0], b"\n<responses>", b"</responses>" + _COMMENT[1]
             texts = [
-                f"{opening}{markup}{middle}{responses}{closing}"
+                b"".join((opening, markup, middle, responses, closing))
                 for markup, responses in zip(comments.markup(end), comments.kept(inside, end), strict=True)
             ]
         comments.advance(end)
         return at, texts
 
-    def _hang(self, stream: Stream, before: str, parents: Parents, begin: int, end: int) -> list[str]:
+    def _hang(self, stream: Stream, before: str, parents: Parents, begin: int, end: int) -> list[bytes]:
         """Passes the stream's next records before that key, on which nothing hangs; gives, for each of the
         parents from place `begin` to `end`, the elements of its own."""
         last = stream.place(before)
         at = self._settle(stream, last, parents)
-        texts: list[str] = []
+        texts: list[bytes] = []
         if self._xml is not None:
-            element = stream.table.element
-            texts = [f"\n<{element}>{markup}</{element}>" for markup in stream.markup(last)]
+            opening, closing = tags(stream.table.element)
+            texts = [b"".join((opening, markup, closing)) for markup in stream.markup(last)]
         stream.advance(last)
-        return _gathered(at, texts, begin, end) if texts else [""] * (end - begin)
+        return _gathered(at, texts, begin, end) if texts else [b""] * (end - begin)
 
     def _settle(self, stream: Stream, end: int, parents: Parents) -> list[int]:
         """Says of the next records up to this place which stay out; of the others, the places of the
@@ -248,12 +246,12 @@ class Proofs:
         self._open = None
 
 
-def _gathered(at: list[int], texts: list[str], begin: int, end: int) -> list[str]:
+def _gathered(at: list[int], texts: list[bytes], begin: int, end: int) -> list[bytes]:
     """The texts joined by where they belong: for each place from `begin` to `end` those whose `at` it is,
     which stand together."""
-    joined = [""] * (end - begin)
+    joined = [b""] * (end - begin)
     first = 0
     for place, count in Counter(at).items():
-        joined[place - begin] = "".join(texts[first : first + count])
+        joined[place - begin] = b"".join(texts[first : first + count])
         first += count
     return joined

@@ -16,24 +16,30 @@ class Snapshot:
 
     def __init__(self, moment: datetime) -> None:
         self._moment = moment
-        self._old = f"{moment.astimezone(UTC) - _FARTHEST:%Y-%m-%dT%H:%M:%S}"
+        self.old = f"{moment.astimezone(UTC) - _FARTHEST:%Y-%m-%dT%H:%M:%S}"
+        """To the second: what sorts before it was created before the snapshot, whatever zone it names."""
 
     def later(self, created: Sequence[Cell]) -> list[int]:
         """The places of the moments, in ISO 8601, that are after the snapshot.
 
         What is no moment counts as old, and so does a record without one.
         """
-        if not created:
+        if not any(created):
             return []
-        texts = [str(text or "") for text in created]
+        places = [place for place, text in enumerate(created) if text]
+        texts = [str(created[place]) for place in places]
         form = common_form(texts)
         # The first signs sort as the moments do, whatever fraction and zone comes behind.
-        if form is not None and form.startswith(_FORM):
-            if max(texts) < self._old:
-                return []
-        elif common_form([text[: len(_FORM)] for text in texts]) != _FORM:
-            return [place for place, text in enumerate(texts) if self._is_after(text)]
-        return [place for place, text in enumerate(texts) if text >= self._old and self._is_after(text)]
+        sorts = form is not None and form.startswith(_FORM)
+        if sorts and max(texts) < self.old:
+            return []
+        if not sorts:
+            sorts = common_form([text[: len(_FORM)] for text in texts]) == _FORM
+        return [
+            place
+            for place, text in zip(places, texts, strict=True)
+            if (not sorts or text >= self.old) and self._is_after(text)
+        ]
 
     def _is_after(self, text: str) -> bool:
         created = moment_of(text)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.export_backup.catalogue import PARTITION_KEY, SORT_KEY, Table, partition
+from functions.export_backup.forming import Form, Former, Room
 from functions.export_backup.page import Page, page_of_items
 from functions.export_backup.read_ahead import Answer, ReadAhead, Stretch
 from functions.export_backup.wire import RAW, PageDecoder, Unexpected, next_key_of
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _FINAL = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
-_LANES: Final = 8  # requests at once; botocore keeps ten connections
+_LANES: Final = 8
 
 
 class SourceUnavailable(Exception):
@@ -59,25 +60,30 @@ class Source:
     client: "DynamoDBClient"
     table_name: str
     account_id: str
+    room: Room = field(kw_only=True, default_factory=Room)
     lanes: Executor = field(kw_only=True, default_factory=lambda: ThreadPoolExecutor(_LANES, "source"))
 
-    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
+    def pages(
+        self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
+    ) -> Iterator[Page]:
         """The records of one table in the order of their sort keys, at most a page of DynamoDB's (1 MB) at a
         time.
 
-        `first` is the lowest sort key that is read, `before` the lowest that no longer is. A page may be
-        empty. Reads are eventually consistent: half the price, and what a second changes belongs behind the
-        snapshot anyway. The first request is under way when this returns. Pages raise SourceUnavailable and
-        SourceRefused.
+        `first` is the lowest sort key that is read, `before` the lowest that no longer is. With a `form`, the
+        pages that it can be given to come formed, the others as cells. A page may be empty. Reads are
+        eventually consistent: half the price, and what a second changes belongs behind the snapshot anyway.
+        The first request is under way when this returns. Pages raise SourceUnavailable and SourceRefused.
         """
-        return self._pages(table, ReadAhead(partial(self._ask, table), self.lanes, Stretch(first, before)))
+        answers = ReadAhead(partial(self._ask, table), self.lanes, Stretch(first, before))
+        former = None if form is None else Former(table, form, self.room)
+        return self._pages(table, former, answers)
 
-    def _pages(self, table: Table, answers: ReadAhead) -> Iterator[Page]:
+    def _pages(self, table: Table, former: Former | None, answers: ReadAhead) -> Iterator[Page]:
         decoder = PageDecoder(table)
         with reading(table):
             # Parsed, a page takes many times its megabyte: what waits is not parsed yet.
             for stretch, answer in answers:
-                page = _page(table, decoder, answer)
+                page = _page(table, former, decoder, answer)
                 yield page if stretch.before is None else page.before(stretch.before)
 
     def _ask(self, table: Table, stretch: Stretch) -> Answer:
@@ -116,10 +122,12 @@ class Source:
         return query if stretch.after is None else query | {"ExclusiveStartKey": stretch.after}
 
 
-def _page(table: Table, decoder: PageDecoder, answer: Mapping[str, Any]) -> Page:
+def _page(table: Table, former: Former | None, decoder: PageDecoder, answer: Mapping[str, Any]) -> Page:
     """The records of an answer to Query."""
     if RAW not in answer:
         return page_of_items(table, answer["Items"])
+    if former is not None and (page := former.page(answer[RAW])) is not None:
+        return page
     try:
         return decoder.page(answer[RAW])
     except Unexpected:

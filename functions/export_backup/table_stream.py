@@ -55,7 +55,7 @@ class Stream:
         self._xml = xml
         self._tell = tell
         self._page = _EMPTY
-        self._markup: list[str | None] = []
+        self._markup: list[bytes | None] = []
         self._flushed = 0
         self._read = 0
         self._reasons: Counter[str] = Counter()
@@ -120,7 +120,7 @@ class Stream:
         runs = runs_between(0, end - begin, (place - begin for place in self.left_out))
         return joined(texts, runs)
 
-    def markup(self, end: int) -> list[str]:
+    def markup(self, end: int) -> list[bytes]:
         """The values, as elements of the XML, of the next records up to this place, but of those left out."""
         assert self._xml is not None
         texts = self._markup[self.next : end]
@@ -130,7 +130,7 @@ class Stream:
                 if text is None and place not in self.left_out:
                     row = [cells[place] for cells in self._page.columns]
                     texts[number] = self._xml.fields(self.table, row)
-        kept: list[str] = self.kept(texts, end)  # type: ignore[arg-type]
+        kept: list[bytes] = self.kept(texts, end)  # type: ignore[arg-type]
         self._xml.tally.rows += len(kept)
         return kept
 
@@ -172,4 +172,4 @@ class Stream:
                 place: Reason.ORPHAN for place, key in enumerate(page.keys) if not self._key.fullmatch(key)
             }
         if self._xml is not None:
-            self._markup = markup_of(self.table, page)
+            self._markup = markup_of(self.table, page) if page.formed is None else page.formed.elements

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from functions.export_backup.backup_xml import BackupXml
+from functions.export_backup.backup_xml import BackupXml, tags
 from functions.export_backup.catalogue import (
     ACCOUNT_TABLES,
     ORGANISATION,
@@ -15,6 +15,7 @@ from functions.export_backup.catalogue import (
     Table,
 )
 from functions.export_backup.encodings import Encoding
+from functions.export_backup.forming import Form
 from functions.export_backup.page import Page
 from functions.export_backup.proofs import Proofs
 from functions.export_backup.snapshot import Snapshot
@@ -27,7 +28,9 @@ _XML_PIECE: Final = 256 * 1024  # bytes; enough to make a write worth its call
 class Pages(Protocol):
     """Where records come from: `source.Source`, and an account in memory in the tests."""
 
-    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]: ...
+    def pages(
+        self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
+    ) -> Iterator[Page]: ...
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,12 @@ class _Export:
         self._progress = progress
         self._xml = BackupXml() if XML_MEMBER in sinks else None
         self._streams: dict[str, Stream] = {}
+        form = Form(encoding, Snapshot(snapshot).old, with_elements=self._xml is not None)
         for table in TABLES if unit.first else PROOF_TABLES:
             bounds = (unit.first_proof, unit.before_proof) if table in PROOF_TABLES else (None, None)
             self._streams[table.name] = Stream(
                 table,
-                source.pages(table, *bounds),
+                source.pages(table, *bounds, form),
                 Snapshot(snapshot),
                 encoding,
                 sinks[table.member],
@@ -138,8 +142,9 @@ class _Export:
         while stream.load():
             end = len(stream.keys)
             if xml is not None:
+                opening, closing = tags(table.element)
                 for markup in stream.markup(end):
-                    xml.add(f"\n<{table.element}>{markup}</{table.element}>")
+                    xml.add(b"".join((opening, markup, closing)))
             stream.advance(end)
             self._flush_long_xml()
         if xml is not None and table is not ORGANISATION:
@@ -152,8 +157,8 @@ class _Export:
         page = Page([""], [None], [None], [[cell] for cell in row])
         self._sinks[stream.table.member].write(stream.csv.page(page))
         if self._xml is not None:
-            element = stream.table.element
-            self._xml.add(f"\n<{element}>{self._xml.fields(stream.table, row)}</{element}>")
+            opening, closing = tags(stream.table.element)
+            self._xml.add(b"".join((opening, self._xml.fields(stream.table, row), closing)))
             self._xml.tally.rows += 1
 
     def _tell(self) -> None:

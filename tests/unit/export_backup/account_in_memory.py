@@ -8,6 +8,7 @@ from typing import Any
 
 from functions.export_backup.catalogue import DATA_MEMBERS, SORT_KEY, TABLES, Kind, Table
 from functions.export_backup.encodings import encoding
+from functions.export_backup.forming import Form, Former, Room
 from functions.export_backup.page import Page, page_of_items
 from functions.export_backup.unit import Account, Unit, export_unit
 from functions.export_backup.unit_report import UnitReport
@@ -25,7 +26,9 @@ class AccountInMemory:
     page_size: Callable[[], int] = lambda: 3
     queries: list[tuple[str, str | None, str | None]] = field(default_factory=list)
 
-    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
+    def pages(
+        self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
+    ) -> Iterator[Page]:
         self.queries.append((table.name, first, before))
         wanted = [
             item
@@ -35,9 +38,23 @@ class AccountInMemory:
         while True:
             size = self.page_size()
             page, wanted = wanted[:size], wanted[size:]
-            yield page_of_items(table, page)
+            yield as_page(table, page, form)
             if not wanted:
                 return
+
+
+def as_page(table: Table, items: list[Item], form: Form | None) -> Page:
+    """As `source` makes it, which asks the C code first."""
+    formed = None
+    if form is not None:
+        formed = Former(table, form, Room()).page(body_of(items))
+    return page_of_items(table, items) if formed is None else formed
+
+
+def body_of(items: list[Item]) -> bytes:
+    """What DynamoDB answers to Query."""
+    answer = {"Items": items, "Count": len(items)}
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 def key(item: Item) -> str:

@@ -18,6 +18,7 @@ from botocore.loaders import create_loader
 
 from functions.export_backup.catalogue import FILES, TABLES, Table, partition
 from functions.export_backup.event import NumberedUnit, Step, unit_event, units_between
+from functions.export_backup.forming import Form
 from functions.export_backup.limits import Limits
 from functions.export_backup.page import Page
 from functions.export_backup.plan import Prober
@@ -250,8 +251,10 @@ class SlowSource(Source):
     on_page: Callable[[int], object] = lambda _: None
     seen: list[int] = field(default_factory=lambda: [0])
 
-    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
-        for page in super().pages(table, first, before):
+    def pages(
+        self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
+    ) -> Iterator[Page]:
+        for page in super().pages(table, first, before, form):
             for place in range(len(page.keys)):
                 self.on_page(self.seen[0])
                 self.seen[0] += 1

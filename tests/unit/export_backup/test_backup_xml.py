@@ -33,7 +33,7 @@ def rows(table: Table) -> st.SearchStrategy[Row]:
     return st.tuples(*(lists if column.kind is Kind.LIST else CELLS for column in table.columns))
 
 
-def document(users: list[Row], markup: list[str | None] | None = None) -> tuple[bytes, BackupXml]:
+def document(users: list[Row], markup: list[bytes | None] | None = None) -> tuple[bytes, BackupXml]:
     xml = BackupXml()
     xml.begin()
     record(xml, ORGANISATION, ("1", "x"))
@@ -48,7 +48,7 @@ def document(users: list[Row], markup: list[str | None] | None = None) -> tuple[
     return xml.take(), xml
 
 
-def record(xml: BackupXml, table: Table, row: Row, markup: str | None = None) -> None:
+def record(xml: BackupXml, table: Table, row: Row, markup: bytes | None = None) -> None:
     xml.enter(table.element)
     xml.add(xml.fields(table, row) if markup is None else markup)
     xml.leave(table.element)

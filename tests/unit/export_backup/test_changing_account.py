@@ -9,9 +9,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.export_backup.catalogue import COMMENTS, FILES, RECIPIENTS, RESPONSES, USERS, Table
-from functions.export_backup.page import Page, page_of_items
+from functions.export_backup.forming import Form
+from functions.export_backup.page import Page
 from tests.reading import csv_records, xml_root
-from tests.unit.export_backup.account_in_memory import AccountInMemory, Item, export, item, key, no_items
+from tests.unit.export_backup.account_in_memory import (
+    AccountInMemory,
+    Item,
+    as_page,
+    export,
+    item,
+    key,
+    no_items,
+)
 
 BEFORE, AFTER = "2026-11-22T10:11:12Z", "2026-11-22T10:11:13Z"
 KEY_PARTS = {USERS: 1, FILES: 2, RECIPIENTS: 3, COMMENTS: 3, RESPONSES: 4}
@@ -24,14 +33,16 @@ class Changing(AccountInMemory):
 
     happens: Callable[[], None] = lambda: None
 
-    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
+    def pages(
+        self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
+    ) -> Iterator[Page]:
         assert (first, before) == (None, None)
         last = ""
         while True:
             self.happens()
             left = sorted((other for other in self.items[table.name] if key(other) > last), key=key)
             page = left[: self.page_size()]
-            yield page_of_items(table, page)
+            yield as_page(table, page, form)
             if len(page) == len(left):
                 return
             last = key(page[-1])

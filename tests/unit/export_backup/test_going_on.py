@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from functions.export_backup.catalogue import COMMENTS, FILES, PROOF_TABLES, RECIPIENTS, RESPONSES, Table
 from functions.export_backup.export_step import UnitEndless
+from functions.export_backup.forming import Form
 from functions.export_backup.limits import Limits
 from functions.export_backup.outcomes import of_error
 from functions.export_backup.page import Page
@@ -59,8 +60,10 @@ class Slow(AccountInMemory):
         self._pause = timedelta(seconds=seconds)
         self.fails_after: int | None = None
 
-    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
-        for page in super().pages(table, first, before):
+    def pages(
+        self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
+    ) -> Iterator[Page]:
+        for page in super().pages(table, first, before, form):
             self._world.now += self._pause
             if self.fails_after is not None:
                 self.fails_after -= 1

@@ -334,8 +334,8 @@ def test_a_page_off_the_wire_has_the_records_that_the_long_way_reads(
     decoder, long_way = PageDecoder(table), page_of_items(table, given_items)
     before = data.draw(st.lists(items(table, common), max_size=2))
     for earlier in before:  # of which the decoder learns
-        _page(table, decoder, {RAW: json.dumps({"Items": earlier}).encode()})
-    page = _page(table, decoder, {RAW: body})
+        _page(table, None, decoder, {RAW: json.dumps({"Items": earlier}).encode()})
+    page = _page(table, None, decoder, {RAW: body})
     assert dataclasses.replace(page, numbers=frozenset(), signs=None) == long_way
     assert next_key_of(body) == {"pk": {"S": "p"}}
 
@@ -372,7 +372,7 @@ def test_what_is_known_of_a_page_changes_no_byte(table: Table, data: st.DataObje
     for given_items in pages:
         # Letters as they are, as DynamoDB sends them, but for the halves of pairs.
         body = json.dumps({"Items": given_items}, ensure_ascii=data.draw(st.booleans()))
-        page = _page(table, decoder, {RAW: body.encode("utf-8", "surrogatepass")})
+        page = _page(table, None, decoder, {RAW: body.encode("utf-8", "surrogatepass")})
         plain = page_of_items(table, given_items)
         assert known.page(page) == unknown.page(plain)
         if given_items:
@@ -380,7 +380,7 @@ def test_what_is_known_of_a_page_changes_no_byte(table: Table, data: st.DataObje
     assert known.tally == unknown.tally
 
 
-def _marked_up(table: Table, page: Page) -> tuple[list[str], Tally]:
+def _marked_up(table: Table, page: Page) -> tuple[list[bytes], Tally]:
     xml = BackupXml()
     rows = zip(*page.columns, strict=True)
     return [

@@ -25,6 +25,7 @@ from functions.export_backup.catalogue import (
     Table,
 )
 from functions.export_backup.encodings import encoding
+from functions.export_backup.forming import Form
 from functions.export_backup.page import Page
 from functions.export_backup.snapshot import moment_of
 from functions.export_backup.source import SourceUnavailable
@@ -419,8 +420,10 @@ def test_a_unit_that_is_told_to_stop_ends_behind_a_proof_and_says_where_to_go_on
 
 def test_a_source_that_fails_fails_the_unit_and_names_the_table() -> None:
     class Failing(AccountInMemory):
-        def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
-            yield from super().pages(table, first, before)
+        def pages(
+            self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
+        ) -> Iterator[Page]:
+            yield from super().pages(table, first, before, form)
             if table is COMMENTS:
                 raise SourceUnavailable(table.name)
 
@@ -441,8 +444,10 @@ def peak_of(comments: int) -> int:
     """The most memory that a proof with so many comments takes, the source's own pages included."""
 
     class OneProof:
-        def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
-            del first, before
+        def pages(
+            self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
+        ) -> Iterator[Page]:
+            del first, before, form
             if table is FILES:
                 yield page(["000000000001#000001"], table)
             if table in (COMMENTS, RESPONSES):

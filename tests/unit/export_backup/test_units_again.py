@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from functions.export_backup.bucket_errors import BucketUnavailable
 from functions.export_backup.catalogue import Table
 from functions.export_backup.event import unit_event, units_between
+from functions.export_backup.forming import Form
 from functions.export_backup.page import Page
 from functions.export_backup.source import SourceUnavailable
 from shared.backup import State
@@ -130,8 +131,10 @@ class Refusing(AccountInMemory):
 
     refuses_after = 0
 
-    def pages(self, table: Table, first: str | None = None, before: str | None = None) -> Iterator[Page]:
-        for page in super().pages(table, first, before):
+    def pages(
+        self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
+    ) -> Iterator[Page]:
+        for page in super().pages(table, first, before, form):
             self.refuses_after -= 1
             if self.refuses_after < 0:
                 raise SourceUnavailable(table.name)

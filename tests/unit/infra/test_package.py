@@ -13,8 +13,9 @@ from pathlib import Path
 import babel
 import pytest
 
-from infra import package
+from infra import native, package
 from infra.package import (
+    PROCESSORS,
     compile_bytecode,
     compiled_requirements,
     copy_sources,
@@ -223,6 +224,23 @@ def test_a_package_holds_its_function_and_shared_and_nothing_else_of_ours(tmp_pa
     kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert "functions/notify/handler.py" in kept
     assert not [path for path in kept if "__pycache__" in path or path.endswith("requirements.txt")]
+
+
+def test_our_own_c_code_is_compiled_for_every_processor_the_same_wherever_it_lies(tmp_path: Path) -> None:
+    machines = {"x86_64": 62, "aarch64": 183}  # of ELF's header, e_machine
+    assert set(machines) == set(PROCESSORS)
+    builds = []
+    for place in (tmp_path / "one", tmp_path / "another"):
+        copy_sources("export_backup", place)
+        native.compile_for(PROCESSORS, ROOT / "functions", place / "functions")
+        builds.append({path.name: path.read_bytes() for path in place.rglob("*.so")})
+        assert not list(place.rglob("*.[ch]"))
+    assert builds[0] == builds[1]
+    assert {name: int.from_bytes(code[18:20], "little") for name, code in builds[0].items()} == {
+        f"page_former.{processor}.so": machine for processor, machine in machines.items()
+    }
+    libraries = list((ROOT / "functions").rglob("*.so"))  # those that the tests run
+    assert [library.read_bytes() == builds[0][library.name] for library in libraries] == [True]
 
 
 def test_the_same_sources_compile_to_the_same_bytes_wherever_they_lie(tmp_path: Path) -> None:

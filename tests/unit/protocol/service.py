@@ -152,10 +152,10 @@ def _path(url: str) -> str:
 class Source(AccountInMemory):
     refuses = False
 
-    def pages(self, table: Any, first: str | None = None, before: str | None = None) -> Any:
+    def pages(self, table: Any, first: Any = None, before: Any = None, form: Any = None) -> Any:
         if self.refuses:
             raise SourceRefused(table.name)
-        yield from super().pages(table, first, before)
+        yield from super().pages(table, first, before, form)
 
 
 _SMALL: Any = SimpleNamespace(pages=lambda starts: [Page([], more=False) for _ in starts])
