@@ -14,7 +14,7 @@ from functions.export_backup.catalogue import PARTITION_KEY, SORT_KEY, Table, pa
 from functions.export_backup.forming import Form, Former, Room
 from functions.export_backup.page import Page, page_of_items
 from functions.export_backup.read_ahead import Answer, ReadAhead, Stretch
-from functions.export_backup.wire import RAW, PageDecoder, Unexpected, next_key_of
+from functions.export_backup.wire import RAW, PageDecoder, Unexpected, first_sort_key_of, next_key_of
 from shared.aws_errors import may_pass
 
 if TYPE_CHECKING:
@@ -90,10 +90,11 @@ class Source:
         answer: dict[str, Any] = self.client.query(**self._query(table, stretch))  # type: ignore[assignment]
         body = answer.get(RAW)
         if body is None:  # not a tapped client's
-            next_key, size = answer.get("LastEvaluatedKey"), len(answer["Items"])
+            first, next_key, size = None, answer.get("LastEvaluatedKey"), len(answer["Items"])
         else:
-            next_key, size = next_key_of(body), len(body)
-        return Answer(answer, size, next_key, next_key and str(next_key.get(SORT_KEY, {}).get("S", "")))
+            first, next_key, size = first_sort_key_of(body), next_key_of(body), len(body)
+        next_sort_key = next_key and str(next_key.get(SORT_KEY, {}).get("S", ""))
+        return Answer(answer, size, first, next_key, next_sort_key)
 
     def _query(self, table: Table, stretch: Stretch) -> dict[str, Any]:
         values: dict[str, dict[str, str]] = {":pk": {"S": partition(self.account_id, table)}}

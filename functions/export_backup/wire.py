@@ -10,6 +10,7 @@ read as botocore parsed it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -144,6 +145,16 @@ def _signs(body: bytes) -> frozenset[str] | None:
 _HARMLESS = {b'"': '"', b"r": "\r", b"n": "\n", b"t": "\t", b"/": "/"}
 _FFFE, _FFFF = "\ufffe".encode(), "\uffff".encode()
 _FF = _FFFE[:1]
+
+
+_FIRST_KEY = re.compile(rb'"%b"\s*:\s*\{\s*"S"\s*:\s*"([^"\\]*)"' % SORT_KEY.encode())
+_LONGEST_HEAD = 64 * 1024
+
+
+def first_sort_key_of(body: bytes) -> str | None:
+    """The sort key of the first record of an answer; None where it is not found in a moment."""
+    found = _FIRST_KEY.search(body, 0, _LONGEST_HEAD)
+    return found and found[1].decode(errors="replace")
 
 
 class _End(msgspec.Struct):

@@ -24,6 +24,8 @@ class Table:
 
     keys: list[str]
     page: int = PAGE
+    tells: bool = True
+    """Whether an answer's first key is found in it."""
     asked: list[Stretch] = field(default_factory=list)
 
     def ask(self, stretch: Stretch) -> Answer:
@@ -38,7 +40,8 @@ class Table:
         found = self.keys[start : max(start, end)][: self.page]
         more = len(found) == self.page and start + self.page < end
         next_key = {"pk": {"S": "p"}, "sk": {"S": found[-1]}} if more else None
-        return Answer(found, 100 * len(found), next_key, found[-1] if more else None)
+        first = found[0] if found and self.tells else None
+        return Answer(found, 100 * len(found), first, next_key, found[-1] if more else None)
 
 
 class AtOnce(Executor):
@@ -59,6 +62,8 @@ class Later(Executor):
     def __init__(self) -> None:
         self.waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
         self.most = 0
+        self.alone = 0
+        """How often somebody waited, and nothing but one thing was under way."""
 
     def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
         done: Future[Any] = _Awaited(self)
@@ -67,6 +72,7 @@ class Later(Executor):
         return done
 
     def until(self, wanted: Future[Any]) -> None:
+        self.alone += len(self.waiting) == 1 and not wanted.done()
         while not wanted.done():
             done, work = self.waiting.pop(random.randrange(len(self.waiting)))  # noqa: S311
             done.set_result(work())
@@ -98,11 +104,12 @@ BOUND = st.none() | EVEN | UNEVEN
     first=BOUND,
     before=BOUND,
     at_once=st.booleans(),
+    tells=st.booleans(),
 )
 def test_every_key_of_the_range_comes_once_and_in_order(
-    keys: set[str], first: str | None, before: str | None, at_once: bool
+    keys: set[str], first: str | None, before: str | None, at_once: bool, tells: bool
 ) -> None:
-    table = Table(sorted(keys), page=10)
+    table = Table(sorted(keys), page=10, tells=tells)
     wanted = [
         key for key in table.keys if (first is None or key >= first) and (before is None or key < before)
     ]
@@ -141,6 +148,24 @@ def test_a_gap_costs_a_few_requests_however_wide_it_is() -> None:
     table = Table([f"{number:012d}" for number in (*near, *far)])
     assert read(table, Later()) == table.keys
     assert len(table.asked) <= 1.5 * len(table.keys) / PAGE + 12
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_what_was_asked_for_in_vain_takes_nobodys_place(tells: bool) -> None:
+    """Where the first key is not known, the first stretches are far too wide, and those behind them empty."""
+    lanes = Later()
+    table = Table([f"{number:012d}" for number in range(100_000, 110_000)], tells=tells)
+    assert read(table, lanes) == table.keys
+    assert lanes.alone <= 4
+    if tells:
+        assert (table.asked[1].before or "~") < table.keys[5 * PAGE]  # cut to a page's width from the first
+    assert len(table.asked) <= 1.5 * len(table.keys) / PAGE
+
+
+def test_it_goes_on_by_itself_as_far_as_there_is_room() -> None:
+    table = even_table(2_000)
+    ReadAhead(table.ask, AtOnce(), Stretch(None, None))
+    assert len(table.asked) == 4
 
 
 def test_a_table_of_one_page_costs_one_request() -> None:
