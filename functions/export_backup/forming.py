@@ -24,7 +24,7 @@ from functions.export_backup.page import Formed, Page
 _WIDE_SIGNS: Final = "＝＋－＠"
 _FORMED, _TOO_SMALL = 0, 1
 _MISSING: Final = "\x01"
-_MOST_FIELDS: Final = 32
+_MOST_FIELDS, _MOST_COLUMNS = 32, 255
 _BYTES_A_RECORD: Final = 64  # of the room for them; where they are shorter, it grows
 
 
@@ -185,7 +185,7 @@ def _plan(table: Table, form: Form) -> _Plan | None:
     fields = list(table.placeholders.values())
     wide_signs = form.wide_signs
     lists = any(column.kind is Kind.LIST for column in table.columns)
-    if lists or wide_signs is None or len(fields) > _MOST_FIELDS:
+    if lists or wide_signs is None or len(fields) > _MOST_FIELDS or len(table.columns) > _MOST_COLUMNS:
         return None
     columns = [
         _Column(
