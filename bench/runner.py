@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -134,7 +135,8 @@ class Runner:
         command = [sys.executable, "-m", module, what, place.url, str(place.directory), place.key]
         if place.certificate:
             command.append(str(place.certificate))
-        finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=_ROOT)
+        as_deployed = os.environ | {"MALLOC_ARENA_MAX": "1"}  # infra/template.yaml; every contender has it
+        finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=_ROOT, env=as_deployed)
         return Measurement(**json.loads(finished.stdout))
 
     def _place(self, url: str, made: Recording, name: str) -> Place:
