@@ -1,6 +1,6 @@
 """Compiles the functions' C code: beside it for this machine, into a package for every processor of Lambda.
 
-    python infra/native.py                 what changed since it was last compiled, for this machine
+    python -m infra.native                 what changed since it was last compiled, for this machine
 
 The compiler is Zig's `cc`, which comes as a wheel and compiles for any processor on any machine; it is locked
 like everything else (local/compiler.requirements.txt), and `local/setup.sh compiler` installs it.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,20 +45,26 @@ def library_of(source: Path, target: Path, processor: str) -> Path:
 
 
 def compile_one(source: Path, target: Path, processor: str) -> None:
-    subprocess.run([ROOT / "local" / "setup.sh", "compiler"], check=True)  # noqa: S603  our own
     library = library_of(source, target, processor)
     unfinished = library.with_suffix(".unfinished")
-    cache = str(COMPILER / "cache")
+    scratch = str(COMPILER / "cache")
     subprocess.run(  # noqa: S603  the locked compiler, with arguments from this file
         [
-            *(COMPILER / "bin" / "python", "-m", "ziglang", "cc"),
+            *(compiler(), "-m", "ziglang", "cc"),
             *("-target", f"{processor}-linux-gnu.{GLIBC}", *FLAGS),
             *("-o", unfinished, source),
         ],
         check=True,
-        env=os.environ | {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
+        env=os.environ | {"ZIG_GLOBAL_CACHE_DIR": scratch, "ZIG_LOCAL_CACHE_DIR": scratch},
     )
     unfinished.replace(library)  # whole or not at all: others may be loading it
+
+
+@cache
+def compiler() -> Path:
+    """The interpreter whose module the compiler is; it is installed, where it is not there."""
+    subprocess.run([ROOT / "local" / "setup.sh", "compiler"], check=True)  # noqa: S603  our own
+    return COMPILER / "bin" / "python"
 
 
 if __name__ == "__main__":

@@ -2,11 +2,10 @@
 
 The package runs on every runtime and processor that the template lets an operator choose: dependencies
 are installed once, and those with compiled modules once more for each other pair, laid over one another
-(compiled modules carry interpreter and processor in their file names); our own C code is compiled for each
-processor. So no parameter has to be told
-to `sam build`, and none can be told wrong. Of botocore's service descriptions only those that the
-function uses are kept; they are nine tenths of its size. Of Babel's locales only those of the languages
-that `shared/languages` has are kept.
+(compiled modules carry interpreter and processor in their file names); our own C code is compiled for
+each processor. So no parameter has to be told to `sam build`, and none can be told wrong. Of botocore's
+service descriptions only those that the function uses are kept; they are nine tenths of its size. Of
+Babel's locales only those of the languages that `shared/languages` has are kept.
 """
 
 from __future__ import annotations
@@ -21,10 +20,6 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-sys.path.insert(
-    0, str(Path(__file__).resolve().parent.parent)
-)  # run as a script, it finds only its neighbours
 
 from infra import native
 

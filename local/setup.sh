@@ -120,7 +120,7 @@ for part in "$@"; do
     case $part in
     dev)
         environment .venv tests/requirements.txt
-        .venv/bin/python infra/native.py
+        .venv/bin/python -m infra.native
         ;;
     compiler) environment .local/compiler local/compiler.requirements.txt ;;
     ministack) environment .local/ministack local/ministack.requirements.txt ;;

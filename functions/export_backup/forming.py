@@ -127,7 +127,6 @@ class Room:
         """Sees to it that each buffer has at least so many bytes."""
         if self._size >= size:
             return
-        self._size = size
         # The system gives memory of this kind when it is first written to, so most of it costs nothing.
         buffers = [ctypes.c_char.from_buffer(mmap.mmap(-1, size)) for _ in _BUFFERS]
         for name, memory in zip(_BUFFERS, buffers, strict=True):
@@ -136,6 +135,7 @@ class Room:
         ends, guards = (ctypes.c_uint32 * records)(), (ctypes.c_uint8 * records)()
         self.page.ends, self.page.guards, self.page.records_room = ends, guards, records
         self._held = (*buffers, ends, guards)
+        self._size = size
 
     def grow(self) -> None:
         self.fit(self._size * 2)

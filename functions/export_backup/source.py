@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _FINAL = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
-_LANES: Final = 8
+_LANES: Final = 8  # requests at once; botocore keeps ten connections
 
 
 class SourceUnavailable(Exception):

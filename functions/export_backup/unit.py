@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from functions.export_backup.backup_xml import BackupXml, tags
 from functions.export_backup.catalogue import (
     ACCOUNT_TABLES,
+    FILES,
     ORGANISATION,
     PROOF_TABLES,
     TABLES,
@@ -95,13 +96,14 @@ class _Export:
         self._progress = progress
         self._xml = BackupXml() if XML_MEMBER in sinks else None
         self._streams: dict[str, Stream] = {}
-        form = Form(encoding, Snapshot(snapshot).old, with_elements=self._xml is not None)
+        kept = Snapshot(snapshot)
+        form = Form(encoding, kept.old, with_elements=self._xml is not None)
         for table in TABLES if unit.first else PROOF_TABLES:
             bounds = (unit.first_proof, unit.before_proof) if table in PROOF_TABLES else (None, None)
             self._streams[table.name] = Stream(
                 table,
-                source.pages(table, *bounds, form),
-                Snapshot(snapshot),
+                source.pages(table, *bounds, None if table is FILES else form),  # whose cells Proofs looks at
+                kept,
                 encoding,
                 sinks[table.member],
                 self._xml,

@@ -103,6 +103,20 @@ def test_a_small_account_nests_as_it_hangs_together() -> None:
     }
 
 
+def test_files_nest_as_well_where_the_catalogue_gives_them_no_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The catalogue is the operator's to change; without lists, a table's pages are formed."""
+    monkeypatch.setitem(vars(FILES), "columns", tuple(one for one in FILES.columns if one.name != "tags"))
+    monkeypatch.delitem(vars(FILES), "placeholders", raising=False)
+    members, _ = export(AccountInMemory(a_small_account()))
+    monkeypatch.undo()
+    proofs = xml_root(members["backup.xml"]).find("proofs")
+    assert [(child.tag, xml_text(child.find("id"))) for child in proofs] == [
+        ("proof", "p1v1"),
+        ("file", "p2v1"),
+    ]
+    assert ids(members["files.csv"]) == ["p1v1", "p1v2", "p2v1"]
+
+
 def test_an_account_with_nothing_in_it_is_an_archive_with_headers_and_its_own_name() -> None:
     members, (report,) = export(AccountInMemory(no_items()))
     assert members["organisation.csv"] == b"id,name\r\n9789,Example & Sons\r\n"

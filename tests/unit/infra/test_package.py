@@ -30,7 +30,7 @@ MAKEFILE = (ROOT / "infra" / "Makefile").read_text()
 BUILDS = {
     target: (function, set(services.split()))
     for target, function, services in re.findall(
-        r'^build-(\w+):\n\t@\$\(PYTHON\) infra/package\.py (\w+) "\$\(ARTIFACTS_DIR\)" --services ([\w ]+)$',
+        r'^build-(\w+):\n\t@\$\(PYTHON\) -m infra\.package (\w+) "\$\(ARTIFACTS_DIR\)" --services ([\w ]+)$',
         MAKEFILE,
         re.MULTILINE,
     )
