@@ -150,6 +150,14 @@ def test_tables_with_lists_and_encodings_with_some_of_the_signs_are_left_to_the_
         assert (former(USERS, name=name).page(body) is None) == (len(held) == 2), name
 
 
+@pytest.mark.parametrize("name", [name for name in ENCODING_NAMES if name != "shift_jis"])  # it holds some
+def test_a_formula_is_guarded_by_the_signs_that_the_file_can_hold(name: str) -> None:
+    body = body_of([{"sk": {"S": f"{n:02d}"}, "name": {"S": text}} for n, text in enumerate(FORMULAS)])
+    formed = former(USERS, name=name).page(body)
+    assert formed is not None
+    assert_same(USERS, formed, body, name)
+
+
 @pytest.mark.parametrize(("name", "longest"), [("utf-8", EXCEL_CELL_LENGTH), ("windows-1252", 3_276)])
 def test_a_cell_that_excel_might_cut_is_left_to_the_long_way_which_counts_it(name: str, longest: int) -> None:
     for length in (longest, longest + 1):
