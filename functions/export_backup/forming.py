@@ -12,7 +12,6 @@ import ctypes
 import mmap
 import platform
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -102,10 +101,13 @@ class _Page(ctypes.Structure):
     )
 
 
-@cache
-def _form_page() -> Any:
-    library = ctypes.CDLL(str(Path(__file__).with_name(f"page_former.{platform.machine()}.so")))
-    function = library.form_page
+def _loaded() -> Any:
+    path = Path(__file__).with_name(f"page_former.{platform.machine()}.so")
+    try:
+        function = ctypes.CDLL(str(path)).form_page
+    except OSError as error:
+        hint = "`local/setup.sh dev` compiles it for this machine, `sam build` for Lambda's"
+        raise ImportError(f"{path.name} cannot be loaded; {hint}") from error
     function.argtypes = (
         ctypes.c_char_p,
         ctypes.c_int64,
@@ -113,6 +115,9 @@ def _form_page() -> Any:
         ctypes.POINTER(_Page),
     )
     return function
+
+
+_form_page: Final = _loaded()  # at once, so that a package without it does not start
 
 
 class Room:
@@ -159,7 +164,7 @@ class Former:
         if plan is None:
             return None
         room.fit(4 * len(body))
-        while (outcome := _form_page()(body, len(body), plan, room.page)) == _TOO_SMALL:
+        while (outcome := _form_page(body, len(body), plan, room.page)) == _TOO_SMALL:
             room.grow()
         if outcome != _FORMED:
             return None

@@ -1,10 +1,10 @@
 """DynamoDB's answers to Query as they come over the wire, decoded into the columns that are exported.
 
 botocore's own parser takes twenty times as long as everything that is then done with a page. So its bytes
-are taken at botocore's event before parsing, and decoded by msgspec into structs made from the catalogue.
-Signing, endpoints, retries and checksums stay botocore's. The event belongs to botocore's event system, but
-no public page names it: `tapped` is the one place that uses it, and an answer that did not come that way is
-read as botocore parsed it.
+are taken at botocore's event before parsing, and where `forming` declines them, msgspec decodes them into
+structs made from the catalogue. Signing, endpoints, retries and checksums stay botocore's. The event belongs
+to botocore's event system, but no public page names it: `tapped` is the one place that uses it, and an
+answer that did not come that way is read as botocore parsed it.
 """
 
 from __future__ import annotations

@@ -265,7 +265,7 @@ memory = mmap.mmap(-1, 2 * size)
 start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
 libc = ctypes.CDLL(None, use_errno=True)
 assert libc.mprotect(ctypes.c_void_p(start + size), size, 0) == 0  # whoever reads there is killed
-call = forming._form_page()
+call = forming._form_page
 call.argtypes = (ctypes.c_void_p, *call.argtypes[1:])
 forms = former(COMMENTS)
 forms.page(whole)
