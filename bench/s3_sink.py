@@ -8,7 +8,6 @@ import mmap
 import os
 import re
 import threading
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -312,5 +311,5 @@ def _base64_of(crc32: int) -> str:
 def _crc32(pieces: Iterable[memoryview]) -> int:
     crc32 = 0
     for piece in pieces:
-        crc32 = zlib.crc32(piece, crc32)
+        crc32 = isal_zlib.crc32(piece, crc32)
     return crc32

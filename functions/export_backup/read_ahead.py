@@ -2,24 +2,32 @@
 
 One chain of pages leaves the processor idle: the next page can be asked for only when the last one has come,
 which takes longer than writing it out. So the range is cut into stretches that hold about a page each, and a
-few of them are asked for at the same time. How wide a stretch of keys holds a page is learned from the
-answers: the digits of a key are read as one number, and a stretch is cut where that number is as far on as
-the last full page reached. Where that is wrong, no more is lost than time: a stretch that holds more than a
-page goes on like any Query, and behind one that is empty the whole rest is asked for, which leaps every gap.
+few of them are asked for at the same time: of all the tables that a unit reads side by side, those whose
+records it comes to first. How wide a stretch of keys holds a page is learned from the answers: the digits of
+a key are read as one number, and a stretch is cut where that number is as far on as the last full page
+reached. Where that is wrong, no more is lost than time: a stretch that holds more than a page goes on like
+any Query, and behind one that is empty the whole rest is asked for, which leaps every gap.
 """
 
 from __future__ import annotations
 
-import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
-_UNDER_WAY: Final = 4
-"""Answers of one table that are asked for or wait, of at most a megabyte each. A page takes 10 ms to write
-out and some 45 ms to come. One that holds hardly anything takes nobody's place."""
+from functions.export_backup.key_scale import Scale
+
+UNDER_WAY: Final = 10
+"""Answers of all tables that are asked for or wait, at the most, each of a megabyte at the most; botocore
+keeps as many connections."""
+_AT_FIRST: Final = 2
+_MORE: Final = 2
+_A_WHILE: Final = 16  # answers; a tenth of a second of computing
+_TOLERATED: Final = 0.01  # seconds that they may be waited for, together
 _PERCENT_FULL: Final = 90
 """How full of a page a stretch should be: one that overflows takes a second request."""
 
@@ -51,47 +59,126 @@ class Answer:
 Ask = Callable[[Stretch], Answer]
 
 
+class Lookahead:
+    """What several tables have under way: together a few answers, and what is waited for in any case.
+
+    A page takes 8 ms to write out, and some 45 ms to come, or less, or more. So they are two at first, more
+    as soon as time is lost with waiting, `most` at the most, and one less when for a while none was.
+    An answer that holds hardly anything takes nobody's place. `clock` gives seconds.
+    """
+
+    def __init__(
+        self, lanes: Executor, most: int = UNDER_WAY, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.lanes = lanes
+        self.clock = clock
+        self.lock = threading.RLock()  # for all that readers know: it is the lanes that go on from what came
+        self._most = most
+        self._window = min(_AT_FIRST, most)
+        self._waited, self._taken = 0.0, 0
+        self._readers: list[ReadAhead] = []
+
+    def add(self, reader: ReadAhead) -> None:
+        with self.lock:
+            self._readers.append(reader)
+            reader.ask_next()
+
+    def took(self, waited: float) -> None:
+        """Told of each answer that was taken, and how many seconds it was waited for."""
+        self._waited += waited
+        self._taken += 1
+        if self._waited > _TOLERATED:
+            self._window = min(self._window + _MORE, self._most)
+        elif self._taken >= _A_WHILE:
+            self._window = max(self._window - 1, min(_AT_FIRST, self._most))
+        else:
+            return
+        self._waited, self._taken = 0.0, 0
+
+    def go_on(self) -> None:
+        """Has those ask for more whose records are come to first."""
+        with self.lock:
+            while sum(reader.held for reader in self._readers) < self._window:
+                more = [(reader.wanted, reader) for reader in self._readers if reader.wanted is not None]
+                if not more:
+                    return
+                min(more, key=itemgetter(0))[1].ask_next()
+
+
 class ReadAhead:
     """Yields each answer with its stretch. The first request is made at once, not when the first is wanted,
     and each answer that comes has the next ones made.
 
-    `ask` is called on the executor's threads. Raises what it raises, where its answer would have come.
+    `ask` is called on the lookahead's threads. Raises what it raises, where its answer would have come.
+    Tables of a lower `rank` are read first, those of the same side by side, in the order of their keys.
     """
 
-    def __init__(self, ask: Ask, lanes: Executor, whole: Stretch) -> None:
+    def __init__(self, ask: Ask, ahead: Lookahead, whole: Stretch, rank: int = 0) -> None:
         self._ask = ask
-        self._lanes = lanes
-        self._lock = threading.RLock()  # for all below: it is the lanes that go on from what came
-        self._closed = False
+        self._ahead = ahead
+        self._rank = rank
         self._under_way: list[_UnderWay] = [_UnderWay(whole)]
-        self._scale: _Scale | None = None
+        self._scale: Scale | None = None
         self._width: int | None = None  # of keys that fill a page as far as wanted; None: ask for all
         self._full_page = 0  # bytes
-        self._begin()
+        ahead.add(self)
 
     def __iter__(self) -> Iterator[tuple[Stretch, Any]]:
         try:
             while self._under_way:
-                head = self._under_way[0]
-                answer = head.answer.result() if head.answer else None
-                with self._lock:
-                    self._learn()
-                    self._under_way.pop(0)
-                    self._begin()
-                if answer is not None:
-                    yield head.stretch, answer.content
+                yield self._take()  # held by nobody here while it is written out
         finally:
-            with self._lock:
-                self._closed = True
-            for one in self._under_way:
+            with self._ahead.lock:
+                left, self._under_way = self._under_way, []
+            for one in left:
                 if one.answer is not None:
                     one.answer.cancel()
 
+    @property
+    def held(self) -> int:
+        """How many of its answers take memory, or may: not those without records, or with hardly any."""
+        return sum(
+            one.answer is not None and not (one.learned and self._is_gap(one.answer.result()))
+            for one in self._under_way
+        )
+
+    @property
+    def wanted(self) -> tuple[int, str] | None:
+        """Its rank, and the key from which on it can ask for more; None where all is asked for."""
+        place = self._next_to_ask()
+        return None if place is None else (self._rank, self._under_way[place].stretch.first or "")
+
+    def ask_next(self) -> None:
+        place = self._next_to_ask()
+        assert place is not None
+        self._cut(place)
+        one = self._under_way[place]
+        one.answer = self._ahead.lanes.submit(self._ask, one.stretch)
+        one.answer.add_done_callback(self._came)
+
+    def _next_to_ask(self) -> int | None:
+        return next((place for place, one in enumerate(self._under_way) if one.answer is None), None)
+
+    def _take(self) -> tuple[Stretch, Any]:
+        with self._ahead.lock:
+            if self._under_way[0].answer is None:
+                self.ask_next()
+            head = self._under_way[0]
+        assert head.answer is not None
+        begun = self._ahead.clock()
+        answer = head.answer.result()
+        waited = self._ahead.clock() - begun
+        with self._ahead.lock:
+            self._ahead.took(waited)
+            self._learn()
+            self._under_way.pop(0)
+            self._ahead.go_on()
+        return head.stretch, answer.content
+
     def _came(self, _: Future[Answer]) -> None:
-        with self._lock:
-            if not self._closed:
-                self._learn()
-                self._begin()
+        with self._ahead.lock:
+            self._learn()
+            self._ahead.go_on()
 
     def _learn(self) -> None:
         """Puts what answers left over behind them, and takes their measure."""
@@ -107,7 +194,7 @@ class ReadAhead:
 
     def _measure(self, stretch: Stretch, answer: Answer) -> None:
         if answer.next_sort_key is not None:
-            self._scale = self._scale or _Scale.of(answer.next_sort_key)
+            self._scale = self._scale or Scale.of(answer.next_sort_key)
             self._full_page = answer.size
         if self._scale is None:
             return
@@ -117,24 +204,6 @@ class ReadAhead:
             self._width = None
         elif start is not None and end is not None and end > start:
             self._width = max(1, (end - start) * self._full_page * _PERCENT_FULL // (100 * answer.size))
-
-    def _begin(self) -> None:
-        """Asks for the next stretches, as many as may be under way, and for the very next one in any case."""
-        while (place := self._next_to_ask()) is not None:
-            self._cut(place)
-            one = self._under_way[place]
-            one.answer = self._lanes.submit(self._ask, one.stretch)
-            one.answer.add_done_callback(self._came)
-
-    def _next_to_ask(self) -> int | None:
-        place = next((place for place, one in enumerate(self._under_way) if one.answer is None), None)
-        if place and sum(map(self._holds_a_page, self._under_way)) >= _UNDER_WAY:
-            return None
-        return place
-
-    def _holds_a_page(self, one: _UnderWay) -> bool:
-        """Whether it takes memory, or may: not where there were no records, or hardly any."""
-        return one.answer is not None and not (one.learned and self._is_gap(one.answer.result()))
 
     def _is_gap(self, answer: Answer) -> bool:
         return answer.size * 50 < self._full_page
@@ -162,39 +231,3 @@ class _UnderWay:
     stretch: Stretch
     answer: Future[Answer] | None = None
     learned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Keys of one form, `000000000012#000001`, read as numbers: their digits, in a row."""
-
-    form: str
-    """The key with a 0 for every digit."""
-    digits: int
-
-    @classmethod
-    def of(cls, key: str) -> _Scale:
-        form = _form(key)
-        return cls(form, form.count("0"))
-
-    def number(self, key: str | None) -> int | None:
-        """Of a key of this form, or of the beginning of one; None of any other."""
-        if key is None or not self.form.startswith(_form(key)):
-            return None
-        return int(_NO_DIGIT.sub("", key).ljust(self.digits, "0") or "0")
-
-    def key(self, number: int) -> str | None:
-        """None where the number has too many digits, or there are none to count with."""
-        digits = str(number).rjust(self.digits, "0")
-        if not self.digits or len(digits) > self.digits:
-            return None
-        left = iter(digits)
-        return "".join(next(left) if sign == "0" else sign for sign in self.form)
-
-
-_NO_DIGIT = re.compile("[^0-9]+")
-_ZEROS = str.maketrans("123456789", "000000000")
-
-
-def _form(key: str) -> str:
-    return key.translate(_ZEROS)

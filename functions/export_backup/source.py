@@ -2,26 +2,33 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain, starmap
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.export_backup.catalogue import PARTITION_KEY, SORT_KEY, Table, partition
+from functions.export_backup.catalogue import ACCOUNT_TABLES, PARTITION_KEY, SORT_KEY, Table, partition
 from functions.export_backup.forming import Form, Former, Room
 from functions.export_backup.page import Page, page_of_items
-from functions.export_backup.read_ahead import Answer, ReadAhead, Stretch
-from functions.export_backup.wire import RAW, PageDecoder, Unexpected, first_sort_key_of, next_key_of
+from functions.export_backup.read_ahead import UNDER_WAY, Answer, Lookahead, ReadAhead, Stretch
+from functions.export_backup.wire import (
+    RAW,
+    PageDecoder,
+    Unexpected,
+    first_sort_key_of,
+    next_key_of,
+    slices_of,
+)
 from shared.aws_errors import may_pass
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _FINAL = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
-_LANES: Final = 8  # requests at once; botocore keeps ten connections
 
 
 class SourceUnavailable(Exception):
@@ -61,7 +68,9 @@ class Source:
     table_name: str
     account_id: str
     room: Room = field(kw_only=True, default_factory=Room)
-    lanes: Executor = field(kw_only=True, default_factory=lambda: ThreadPoolExecutor(_LANES, "source"))
+    ahead: Lookahead = field(
+        kw_only=True, default_factory=lambda: Lookahead(ThreadPoolExecutor(UNDER_WAY, "source"))
+    )
 
     def pages(
         self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
@@ -74,17 +83,17 @@ class Source:
         eventually consistent: half the price, and what a second changes belongs behind the snapshot anyway.
         The first request is under way when this returns. Pages raise SourceUnavailable and SourceRefused.
         """
-        answers = ReadAhead(partial(self._ask, table), self.lanes, Stretch(first, before))
+        rank = ACCOUNT_TABLES.index(table) if table in ACCOUNT_TABLES else len(ACCOUNT_TABLES)
+        answers = ReadAhead(partial(self._ask, table), self.ahead, Stretch(first, before), rank)
         former = None if form is None else Former(table, form, self.room)
         return self._pages(table, former, answers)
 
     def _pages(self, table: Table, former: Former | None, answers: ReadAhead) -> Iterator[Page]:
         decoder = PageDecoder(table)
         with reading(table):
-            # Parsed, a page takes many times its megabyte: what waits is not parsed yet.
-            for stretch, answer in answers:
-                page = _page(table, former, decoder, answer)
-                yield page if stretch.before is None else page.before(stretch.before)
+            # Decoded, a page takes many times its megabyte: what waits is not decoded yet. And no name here
+            # holds an answer, or its page, while that is written out and the next one is awaited.
+            yield from chain.from_iterable(starmap(partial(_pages, table, former, decoder), answers))
 
     def _ask(self, table: Table, stretch: Stretch) -> Answer:
         answer: dict[str, Any] = self.client.query(**self._query(table, stretch))  # type: ignore[assignment]
@@ -123,13 +132,26 @@ class Source:
         return query if stretch.after is None else query | {"ExclusiveStartKey": stretch.after}
 
 
-def _page(table: Table, former: Former | None, decoder: PageDecoder, answer: Mapping[str, Any]) -> Page:
-    """The records of an answer to Query."""
+def _pages(
+    table: Table, former: Former | None, decoder: PageDecoder, stretch: Stretch, answer: Mapping[str, Any]
+) -> Iterator[Page]:
+    """The records of an answer to Query, as far as the stretch reaches."""
+    pages = _whole_pages(table, former, decoder, answer)
+    return pages if stretch.before is None else (page.before(stretch.before) for page in pages)
+
+
+def _whole_pages(
+    table: Table, former: Former | None, decoder: PageDecoder, answer: Mapping[str, Any]
+) -> Iterator[Page]:
     if RAW not in answer:
-        return page_of_items(table, answer["Items"])
+        return iter([page_of_items(table, answer["Items"])])
     if former is not None and (page := former.page(answer[RAW])) is not None:
-        return page
+        return iter([page])
+    return (_decoded(table, decoder, body) for body in slices_of(answer[RAW]))
+
+
+def _decoded(table: Table, decoder: PageDecoder, body: bytes) -> Page:
     try:
-        return decoder.page(answer[RAW])
+        return decoder.page(body)
     except Unexpected:
-        return page_of_items(table, json.loads(answer[RAW])["Items"])
+        return page_of_items(table, json.loads(body)["Items"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -145,6 +145,25 @@ def _signs(body: bytes) -> frozenset[str] | None:
 _HARMLESS = {b'"': '"', b"r": "\r", b"n": "\n", b"t": "\t", b"/": "/"}
 _FFFE, _FFFF = "\ufffe".encode(), "\uffff".encode()
 _FF = _FFFE[:1]
+
+
+class _Raws(msgspec.Struct):
+    Items: list[msgspec.Raw]
+
+
+_raws_of = msgspec.json.Decoder(_Raws).decode
+_SLICE: Final = 250  # records
+
+
+def slices_of(body: bytes) -> Iterator[bytes]:
+    """The records of an answer as answers of a few hundred: decoded, a page takes six times its megabyte."""
+    try:
+        items = _raws_of(body).Items
+    except _UNFIT:
+        yield body
+        return
+    for start in range(0, len(items), _SLICE):
+        yield b'{"Items":[%b]}' % b",".join(items[start : start + _SLICE])
 
 
 _FIRST_KEY = re.compile(rb'"%b"\s*:\s*\{\s*"S"\s*:\s*"([^"\\]*)"' % SORT_KEY.encode())

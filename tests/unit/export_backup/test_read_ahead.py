@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.export_backup.read_ahead import Answer, ReadAhead, Stretch
+from functions.export_backup.read_ahead import Answer, Lookahead, ReadAhead, Stretch
 
 PAGE = 50
 
@@ -57,9 +59,11 @@ class AtOnce(Executor):
 
 
 class Later(Executor):
-    """Does nothing until it is told to; of what waits, any may be done first."""
+    """Does nothing until it is told to, which takes as many seconds; of what waits, any may be done first."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 0.045) -> None:
+        self.seconds = seconds
+        self.now = 0.0
         self.waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
         self.most = 0
         self.alone = 0
@@ -74,6 +78,7 @@ class Later(Executor):
     def until(self, wanted: Future[Any]) -> None:
         self.alone += len(self.waiting) == 1 and not wanted.done()
         while not wanted.done():
+            self.now += self.seconds
             done, work = self.waiting.pop(random.randrange(len(self.waiting)))  # noqa: S311
             done.set_result(work())
 
@@ -88,8 +93,12 @@ class _Awaited(Future[Any]):
         return super().result(timeout)
 
 
+def ahead(lanes: Executor, most: int = 4) -> Lookahead:
+    return Lookahead(lanes, most, (lambda: lanes.now) if isinstance(lanes, Later) else lambda: 0.0)
+
+
 def read(table: Table, lanes: Executor, first: str | None = None, before: str | None = None) -> list[str]:
-    return [key for _, keys in ReadAhead(table.ask, lanes, Stretch(first, before)) for key in keys]
+    return [key for _, keys in ReadAhead(table.ask, ahead(lanes), Stretch(first, before)) for key in keys]
 
 
 PARTS = st.lists(st.integers(0, 40) | st.integers(0, 10**6 - 1), min_size=1, max_size=3)
@@ -164,8 +173,102 @@ def test_what_was_asked_for_in_vain_takes_nobodys_place(tells: bool) -> None:
 
 def test_it_goes_on_by_itself_as_far_as_there_is_room() -> None:
     table = even_table(2_000)
-    ReadAhead(table.ask, AtOnce(), Stretch(None, None))
-    assert len(table.asked) == 4
+    ReadAhead(table.ask, ahead(AtOnce()), Stretch(None, None))
+    assert len(table.asked) == 2
+
+
+def test_what_comes_in_time_waits_in_small_numbers() -> None:
+    lanes, table = Later(seconds=0.0001), even_table(5_000)
+    assert read(table, lanes) == table.keys
+    assert lanes.most <= 3
+
+
+def test_once_nothing_is_waited_for_any_more_less_is_under_way() -> None:
+    lanes, table = Later(), even_table(20_000)
+    answers = iter(ReadAhead(table.ask, ahead(lanes, 10), Stretch(None, None)))
+    for _ in range(50):
+        next(answers)
+    assert lanes.most >= 9
+    lanes.seconds = 0.0
+    for _ in range(200):
+        next(answers)
+    lanes.most = 0
+    for _ in range(50):
+        next(answers)
+    assert lanes.most <= 3
+
+
+def test_of_several_tables_those_records_are_asked_for_that_are_come_to_first() -> None:
+    """Of one that has ten records to the other's one, more is under way than of the other."""
+    sparse = even_table(2_000, step=10)
+    dense = even_table(20_000)
+    shared = Lookahead(AtOnce(), 8, count().__next__)  # every answer is waited for
+    of_sparse, of_dense = (
+        iter(ReadAhead(table.ask, shared, Stretch(None, None))) for table in (sparse, dense)
+    )
+    _, come_to = next(of_sparse)
+    taken = 1
+    for number in range(1, 200):
+        _, keys = next(of_dense)
+        while come_to[-1] < keys[-1]:
+            _, come_to = next(of_sparse)
+            taken += 1
+        if number > 10:
+            assert len(sparse.asked) - taken <= 2
+            assert len(dense.asked) - number >= 6
+
+
+def two_tables() -> tuple[Table, Table]:
+    return even_table(5_000), Table([f"{number:06d}" for number in range(900_000, 905_000)])
+
+
+def test_a_table_that_is_read_before_another_is_asked_for_first() -> None:
+    later, first = two_tables()
+    shared = Lookahead(AtOnce(), 8, count().__next__)
+    read_later = ReadAhead(later.ask, shared, Stretch(None, None), 1)
+    answers = iter(ReadAhead(first.ask, shared, Stretch(None, None), 0))
+    asked = len(later.asked)  # before there was another
+    for _ in range(20):
+        next(answers)
+    assert len(later.asked) == asked
+    assert len(first.asked) >= 26
+    rest = [key for _, keys in answers for key in keys]
+    assert rest == first.keys[-len(rest) :]
+    assert [key for _, keys in read_later for key in keys] == later.keys
+
+
+def test_what_is_wanted_now_is_asked_for_though_all_places_are_taken() -> None:
+    near, far = two_tables()
+    shared = Lookahead(AtOnce(), 8, count().__next__)
+    ReadAhead(near.ask, shared, Stretch(None, None))  # whose answers nobody takes
+    answers = ReadAhead(far.ask, shared, Stretch(None, None))
+    assert [key for _, keys in answers for key in keys] == far.keys
+
+
+def test_who_stops_reading_gives_all_places_back() -> None:
+    near, far = two_tables()
+    shared = Lookahead(AtOnce(), 8, count().__next__)
+    stopped, goes_on = (iter(ReadAhead(table.ask, shared, Stretch(None, None))) for table in (near, far))
+    for _ in range(10):
+        next(stopped)
+    stopped.close()  # type: ignore[attr-defined]
+    for _ in range(10):
+        next(goes_on)
+    assert len(far.asked) >= 17
+
+
+def test_what_was_taken_is_held_by_nobody_else() -> None:
+    class Content:
+        pass
+
+    def ask(stretch: Stretch) -> Answer:
+        more = stretch.after is None
+        key = {"sk": {"S": "1"}} if more else None
+        return Answer(Content(), 100, "0", key, "1" if more else None)
+
+    answers = iter(ReadAhead(ask, ahead(AtOnce()), Stretch(None, None)))
+    taken = weakref.ref(next(answers)[1])
+    assert taken() is None
 
 
 def test_a_table_of_one_page_costs_one_request() -> None:
@@ -176,7 +279,7 @@ def test_a_table_of_one_page_costs_one_request() -> None:
 
 def test_the_first_request_is_made_before_anything_is_wanted() -> None:
     table = even_table(3)
-    ReadAhead(table.ask, AtOnce(), Stretch(None, None))
+    ReadAhead(table.ask, ahead(AtOnce()), Stretch(None, None))
     assert table.asked == [Stretch(None, None)]
 
 
@@ -192,7 +295,7 @@ def test_a_failure_comes_where_the_answer_would_have_come() -> None:
     came: list[str] = []
 
     def read_on(lanes: Executor) -> None:
-        for _, keys in ReadAhead(ask, lanes, Stretch(None, None)):
+        for _, keys in ReadAhead(ask, ahead(lanes), Stretch(None, None)):
             came.extend(keys)
 
     with ThreadPoolExecutor(4) as lanes, pytest.raises(OSError, match="not reached"):
@@ -204,7 +307,7 @@ def test_a_failure_comes_where_the_answer_would_have_come() -> None:
 def test_what_is_no_longer_wanted_is_not_asked_for() -> None:
     lanes = Later()
     table = even_table(2_000)
-    answers = iter(ReadAhead(table.ask, lanes, Stretch(None, None)))
+    answers = iter(ReadAhead(table.ask, ahead(lanes), Stretch(None, None)))
     for _ in range(10):
         next(answers)
     waiting = [done for done, _ in lanes.waiting]

@@ -20,7 +20,7 @@ from functions.export_backup.catalogue import COMMENTS, CONTACTS, FILES, USERS, 
 from functions.export_backup.cells import CsvMember, Tally
 from functions.export_backup.encodings import encoding
 from functions.export_backup.page import Page, page_of_items
-from functions.export_backup.source import Source, SourceRefused, SourceUnavailable, _page
+from functions.export_backup.source import Source, SourceRefused, SourceUnavailable, _whole_pages
 from functions.export_backup.values import decimal
 from functions.export_backup.wire import RAW, PageDecoder, next_key_of, tapped
 from tests.doubles import make_table
@@ -323,6 +323,12 @@ def items(draw: st.DrawFn, table: Table, common: bool) -> list[dict[str, Any]]:
     return made
 
 
+def page_off_the_wire(table: Table, decoder: PageDecoder, body: bytes) -> Page:
+    """Of an answer with a few records, which make one page, or none."""
+    [page] = [*_whole_pages(table, None, decoder, {RAW: body})] or [page_of_items(table, [])]
+    return page
+
+
 @pytest.mark.parametrize("table", [FILES, COMMENTS, USERS], ids=lambda table: table.name)
 @pytest.mark.parametrize("common", [True, False])
 @given(data=st.data())
@@ -334,10 +340,23 @@ def test_a_page_off_the_wire_has_the_records_that_the_long_way_reads(
     decoder, long_way = PageDecoder(table), page_of_items(table, given_items)
     before = data.draw(st.lists(items(table, common), max_size=2))
     for earlier in before:  # of which the decoder learns
-        _page(table, None, decoder, {RAW: json.dumps({"Items": earlier}).encode()})
-    page = _page(table, None, decoder, {RAW: body})
+        page_off_the_wire(table, decoder, json.dumps({"Items": earlier}).encode())
+    page = page_off_the_wire(table, decoder, body)
     assert dataclasses.replace(page, numbers=frozenset(), signs=None) == long_way
     assert next_key_of(body) == {"pk": {"S": "p"}}
+
+
+def test_of_an_answer_a_few_hundred_records_are_decoded_at_a_time() -> None:
+    """Decoded, they take many times the room."""
+    place, name = next((n, c.attribute) for n, c in enumerate(FILES.columns) if c.kind is Kind.TEXT)
+    records: list[dict[str, Any]] = [
+        {"sk": {"S": f"{number:06d}"}, name: {"S": 'a "]}, {"S": \\ b'}} for number in range(601)
+    ]
+    body = json.dumps({"Count": 601, "Items": records, "LastEvaluatedKey": {"sk": {"S": "x"}}}).encode()
+    pages = [*_whole_pages(FILES, None, PageDecoder(FILES), {RAW: body})]
+    assert max(len(page.keys) for page in pages) <= 250
+    assert [key for page in pages for key in page.keys] == [record["sk"]["S"] for record in records]
+    assert {cell for page in pages for cell in page.columns[place]} == {'a "]}, {"S": \\ b'}
 
 
 def test_a_client_that_hands_nothing_over_unparsed_is_read_all_the_same(dynamodb: "DynamoDBClient") -> None:
@@ -372,7 +391,7 @@ def test_what_is_known_of_a_page_changes_no_byte(table: Table, data: st.DataObje
     for given_items in pages:
         # Letters as they are, as DynamoDB sends them, but for the halves of pairs.
         body = json.dumps({"Items": given_items}, ensure_ascii=data.draw(st.booleans()))
-        page = _page(table, None, decoder, {RAW: body.encode("utf-8", "surrogatepass")})
+        page = page_off_the_wire(table, decoder, body.encode("utf-8", "surrogatepass"))
         plain = page_of_items(table, given_items)
         assert known.page(page) == unknown.page(plain)
         if given_items:
