@@ -25,8 +25,8 @@ UNDER_WAY: Final = 10
 """Answers of all tables that are asked for or wait, at the most, each of a megabyte at the most; botocore
 keeps as many connections."""
 _AT_FIRST: Final = 2
-_MORE: Final = 2
-_A_WHILE: Final = 16  # answers; a tenth of a second of computing
+_A_PAGE: Final = 0.008  # seconds that it takes to write one out
+_A_WHILE: Final = 16  # answers
 _TOLERATED: Final = 0.01  # seconds that they may be waited for, together
 _PERCENT_FULL: Final = 90
 """How full of a page a stretch should be: one that overflows takes a second request."""
@@ -62,8 +62,9 @@ Ask = Callable[[Stretch], Answer]
 class Lookahead:
     """What several tables have under way: together a few answers, and what is waited for in any case.
 
-    A page takes 8 ms to write out, and some 45 ms to come, or less, or more. So they are two at first, more
-    as soon as time is lost with waiting, `most` at the most, and one less when for a while none was.
+    How many depends on how long they take to come, some 45 ms, or less, or more. So they are two at first; as
+    soon as time is lost with waiting, as many more as could have been written out in it, up to `most`; and
+    one less when for a while none was.
     An answer that holds hardly anything takes nobody's place. `clock` gives seconds.
     """
 
@@ -88,7 +89,7 @@ class Lookahead:
         self._waited += waited
         self._taken += 1
         if self._waited > _TOLERATED:
-            self._window = min(self._window + _MORE, self._most)
+            self._window = min(self._window + round(self._waited / _A_PAGE), self._most)
         elif self._taken >= _A_WHILE:
             self._window = max(self._window - 1, min(_AT_FIRST, self._most))
         else:
