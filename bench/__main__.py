@@ -20,10 +20,11 @@ from bench.series import Ladder
 _ROOT = Path(__file__).parents[1]
 _REAL_LATENCY = 0.045  # seconds until a page of 1 MB comes from a real table
 _WAITING = 0.02 * 16
-"""Seconds before each page where units shall divide the waiting: 20 ms for each of 16 units, who have two
-cores here instead of sixteen."""
-_SMALL_PAGES = 16 * 1024
-_WAITING_COMMENTS = 6_400  # 128 proofs, two for each of 64 units
+"""Seconds before each page where units shall divide the waiting: pages are a sixteenth of DynamoDB's, so that
+an account of 16 units fits here, and time is as much longer, so that what a process starts with is not."""
+_SMALL_PAGES = 64 * 1024
+_WAITING_COMMENTS = 80_000
+_IN_TWO_UNITS = 500_000  # comments: 400 MB, which `plan` cuts in two
 _CSV_ONLY = tuple(name for name in CONTENDERS if not name.endswith("-xml"))
 _HUGE = 5_000_000
 
@@ -71,25 +72,27 @@ def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, 
                 runner.latencies(whole, name, latencies, rounds),
             )
         )
+    in_two = whole if quick else recorded(_IN_TWO_UNITS)
     two_units = [
         Ladder(
             f"Two units on two cores, {latency * 1000:.0f} ms before each page",
             "Each in a process of its own, then assembled by one; the server works on the same cores.",
-            whole.records,
-            runner.units(whole, (1, 2), latency, rounds),
+            in_two.records,
+            runner.units(in_two, (1, 2), latency, rounds),
         )
         for latency in (0, _REAL_LATENCY)
     ]
     latency = _WAITING / 4 if quick else _WAITING
-    small = recorded(_WAITING_COMMENTS, page_bytes=_SMALL_PAGES)
+    comments = _WAITING_COMMENTS // 16 if quick else _WAITING_COMMENTS
+    small = recorded(comments, page_bytes=_SMALL_PAGES, comments_per_proof=10)
     counts = (1, 4, 16) if quick else (1, 4, 16, 64)
     side_by_side = Ladder(
         f"Units side by side, {latency * 1000:.0f} ms before each page of {_SMALL_PAGES // 1024} KiB",
-        "Lambdas have a core each; here all units share what the machine has, and the server too. So that "
-        "they divide waiting and not work, pages are small, and 20 ms are stretched to "
-        f"{latency * 1000:.0f}. Where the cores are busy all the time, it is they that set the pace.",
+        "Lambdas have a core each. So here each unit runs alone, and the time is the slowest one's and that "
+        "of assembling. That 16 units have work, pages are a sixteenth of DynamoDB's; that what a process "
+        "starts with does not weigh sixteen times as much, the 20 ms that they take are stretched.",
         small.records,
-        runner.units(small, counts, latency, 1 if quick else fewer),
+        runner.units(small, counts, latency, min(fewer, 1 if quick else 2), alone=True),
     )
     for size in sizes:
         made = recorded(size)

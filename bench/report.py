@@ -64,7 +64,7 @@ def _one_core() -> str:
         return "The machine has one core, which contenders and server share."
     return (
         "Every contender, the limit too, is bound to one core, and the server to the others; "
-        "units side by side have all cores, with the server."
+        "two units have all cores, with the server."
     )
 
 

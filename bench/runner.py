@@ -67,15 +67,19 @@ class Runner:
             }
             return self._climb({label: (1, step) for label, step in steps.items()}, rounds)
 
-    def units(self, made: Recording, counts: Sequence[int], latency: float, rounds: int) -> list[Rung]:
-        """Ours in so many units side by side on all cores, which they share with the server."""
-        with serving(made.directory, cores.all_cores(), self._tls) as url:
+    def units(
+        self, made: Recording, counts: Sequence[int], latency: float, rounds: int, *, alone: bool = False
+    ) -> list[Rung]:
+        """Ours in so many units: side by side on all cores, which they share with the server, or each alone
+        on its core."""
+        way = "alone" if alone else "together"
+        with serving(made.directory, cores.servers() if alone else cores.all_cores(), self._tls) as url:
             whole = self._directory / "whole.zip"
             self._run(url, made, "ours-xml")
             fetch(self._place(url, made, "ours-xml"), whole)
             for count in counts:
                 if count > 1:
-                    self._run_units(url, made, count)
+                    self._run_units(url, made, "together", count)
                     theirs = fetch(self._place(url, made, "units"), self._directory / "theirs.zip")
                     rows = require_same(whole, theirs, theirs_escaped=True)
                     self._say(f"· {count} units: the same {rows:,} rows")
@@ -84,7 +88,7 @@ class Runner:
             for count in counts:
 
                 def run(count: int = count) -> Measurement:
-                    return self._run_units(url, made, count)
+                    return self._run_units(url, made, way, count)
 
                 label = "1 unit" if count == 1 else f"{count} units"
                 steps[label] = (count, self._step(url, made, latency, run))
@@ -126,13 +130,13 @@ class Runner:
         return first
 
     def _run(self, url: str, made: Recording, name: str) -> Measurement:
-        return self._measured("bench.run", name, self._place(url, made, name))
+        return self._measured("bench.run", [name], self._place(url, made, name))
 
-    def _run_units(self, url: str, made: Recording, count: int) -> Measurement:
-        return self._measured("bench.units", str(count), self._place(url, made, "units"))
+    def _run_units(self, url: str, made: Recording, way: str, count: int) -> Measurement:
+        return self._measured("bench.units", [way, str(count)], self._place(url, made, "units"))
 
-    def _measured(self, module: str, what: str, place: Place) -> Measurement:
-        command = [sys.executable, "-m", module, what, place.url, str(place.directory), place.key]
+    def _measured(self, module: str, what: Sequence[str], place: Place) -> Measurement:
+        command = [sys.executable, "-m", module, *what, place.url, str(place.directory), place.key]
         if place.certificate:
             command.append(str(place.certificate))
         as_deployed = os.environ | {"MALLOC_ARENA_MAX": "1"}  # infra/template.yaml; every contender has it

@@ -1,9 +1,10 @@
 """One account in several units, each exported by a process of its own as by a Lambda, then assembled by one.
 
-    python -m bench.units COUNT URL RECORDING KEY [CERTIFICATE]    prints a Measurement as JSON
+    python -m bench.units together|alone COUNT URL RECORDING KEY [CERTIFICATE]    prints a Measurement as JSON
 
-Unlike `bench.run` it uses every core, one after another for the units; so does the server. Processes, imports
-and clients are there before the clock begins, as in `bench.run`.
+Together they have every core, in turns, and so has the server. Where there are more units than cores, they
+can be run alone, one after the other, as each Lambda has its own core: then the time is the slowest unit's
+and that of assembling. Processes, imports and clients are there before the clock begins, as in `bench.run`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -25,15 +26,18 @@ from bench.run import Measurement, peak_mb
 from functions.export_backup.segments import Segment
 from functions.export_backup.unit import Unit
 
+Result = tuple[Sequence[Segment], float, float]
+"""A unit's segments, its CPU seconds and its peak memory in MB."""
+
 _processes = get_context("fork")  # a new one each would import everything again, 64 times
 
 
 class _Worker:
     """One unit's process, ready to begin."""
 
-    def __init__(self, export: Export, number: int, unit: Unit) -> None:
+    def __init__(self, export: Export, number: int, unit: Unit, on: Collection[int]) -> None:
         self._pipe, theirs = _processes.Pipe()
-        self._process = _processes.Process(target=_work, args=(theirs, export, number, unit))
+        self._process = _processes.Process(target=_work, args=(theirs, export, number, unit, on))
         self._process.start()
         theirs.close()
         self._pipe.recv()
@@ -41,16 +45,15 @@ class _Worker:
     def begin(self) -> None:
         self._pipe.send("begin")
 
-    def result(self) -> tuple[Sequence[Segment], float, float]:
-        """Its segments, its CPU seconds and its peak memory in MB. Raises EOFError where it failed."""
+    def result(self) -> Result:
+        """Raises EOFError where it failed."""
         segments, cpu_seconds, peak = self._pipe.recv()
         self._process.join()
         return segments, cpu_seconds, peak
 
 
-def _work(pipe: Connection, export: Export, number: int, unit: Unit) -> None:
-    there = cores.all_cores()
-    cores.stay_on([there[number % len(there)]])
+def _work(pipe: Connection, export: Export, number: int, unit: Unit, on: Collection[int]) -> None:
+    cores.stay_on(on)
     pipe.send("ready")
     pipe.recv()
     before = _cpu_seconds()
@@ -63,26 +66,52 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measured(place: Place, count: int) -> Measurement:
-    """The memory is the unit's that took most, the CPU seconds are those of all, without the server's."""
-    export = Export(place, xml=True)
-    workers = [_Worker(export, number, unit) for number, unit in enumerate(cut(place.recording, count))]
-    before = _cpu_seconds()
+def together(export: Export, units: Sequence[Unit]) -> tuple[list[Result], float]:
+    """What all of them brought, and the seconds that they took side by side."""
+    there = cores.all_cores()
+    workers = [
+        _Worker(export, number, unit, [there[number % len(there)]]) for number, unit in enumerate(units)
+    ]
     begun = time.perf_counter()
     for worker in workers:
         worker.begin()
     results = [worker.result() for worker in workers]
-    exported = time.perf_counter()
+    return results, time.perf_counter() - begun
+
+
+def alone(export: Export, units: Sequence[Unit]) -> tuple[list[Result], float]:
+    """What all of them brought, and the seconds that the slowest took."""
+    results: list[Result] = []
+    slowest = 0.0
+    for number, unit in enumerate(units):
+        worker = _Worker(export, number, unit, cores.contenders())
+        begun = time.perf_counter()
+        worker.begin()
+        results.append(worker.result())
+        slowest = max(slowest, time.perf_counter() - begun)
+    return results, slowest
+
+
+_WAYS = {"together": together, "alone": alone}
+
+
+def measured(place: Place, way: str, count: int) -> Measurement:
+    """The memory is the unit's that took most, the CPU seconds are those of all, without the server's."""
+    export = Export(place, xml=True)
+    results, exporting = _WAYS[way](export, cut(place.recording, count))
+    before = _cpu_seconds()
+    begun = time.perf_counter()
     export.assemble(segment for segments, _, _ in results for segment in segments)
-    done = time.perf_counter()
+    assembling = time.perf_counter() - begun
     cpu_seconds = _cpu_seconds() - before + sum(cpu for _, cpu, _ in results)
-    return Measurement(done - begun, cpu_seconds, max(peak for _, _, peak in results), done - exported)
+    peak = max(peak for _, _, peak in results)
+    return Measurement(exporting + assembling, cpu_seconds, peak, assembling)
 
 
 def main() -> None:
-    count, url, directory, key, *certificate = sys.argv[1:]
+    way, count, url, directory, key, *certificate = sys.argv[1:]
     place = Place(url, Path(directory), key, Path(certificate[0]) if certificate else None)
-    print(json.dumps(asdict(measured(place, int(count)))))
+    print(json.dumps(asdict(measured(place, way, int(count)))))
 
 
 if __name__ == "__main__":

@@ -100,10 +100,15 @@ class Lookahead:
         """Has those ask for more whose records are come to first."""
         with self.lock:
             while sum(reader.held for reader in self._readers) < self._window:
-                more = [(reader.wanted, reader) for reader in self._readers if reader.wanted is not None]
-                if not more:
+                unknown = [reader.unknown for reader in self._readers if reader.unknown is not None]
+                known = [
+                    (reader.wanted, reader)
+                    for reader in self._readers
+                    if reader.wanted is not None and reader.wanted <= min(unknown, default=reader.wanted)
+                ]
+                if not known:
                     return
-                min(more, key=itemgetter(0))[1].ask_next()
+                min(known, key=itemgetter(0))[1].ask_next()
 
 
 class ReadAhead:
@@ -149,11 +154,18 @@ class ReadAhead:
         place = self._next_to_ask()
         return None if place is None else (self._rank, self._under_way[place].stretch.first or "")
 
+    @property
+    def unknown(self) -> tuple[int, str] | None:
+        """Its rank, and the key from which on it will only be known what it wants when an answer has come."""
+        firsts = [one.stretch.first or "" for one in self._under_way if one.is_open and not one.learned]
+        return (self._rank, min(firsts)) if firsts else None
+
     def ask_next(self) -> None:
         place = self._next_to_ask()
         assert place is not None
         self._cut(place)
         one = self._under_way[place]
+        one.is_open = self._width is None
         one.answer = self._ahead.lanes.submit(self._ask, one.stretch)
         one.answer.add_done_callback(self._came)
 
@@ -231,4 +243,6 @@ class ReadAhead:
 class _UnderWay:
     stretch: Stretch
     answer: Future[Answer] | None = None
+    is_open: bool = False
+    """Whether it was asked for without knowing how much of it one answer holds."""
     learned: bool = False

@@ -237,6 +237,18 @@ def test_a_table_that_is_read_before_another_is_asked_for_first() -> None:
     assert [key for _, keys in read_later for key in keys] == later.keys
 
 
+def test_nobody_takes_all_places_before_it_is_known_what_the_others_need() -> None:
+    lanes, tables = Later(), (even_table(5_000), even_table(5_000))
+    shared = ahead(lanes, 8)
+    readers = [ReadAhead(table.ask, shared, Stretch(None, None)) for table in tables]
+    shared.took(1.0)
+    for under_way in (1, 6):
+        done, work = lanes.waiting.pop(0)
+        done.set_result(work())
+        assert len(lanes.waiting) == under_way
+    assert [key for _, keys in readers[0] for key in keys] == tables[0].keys
+
+
 def test_what_is_wanted_now_is_asked_for_though_all_places_are_taken() -> None:
     near, far = two_tables()
     shared = Lookahead(AtOnce(), 8, count().__next__)
