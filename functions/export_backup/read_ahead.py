@@ -27,7 +27,7 @@ keeps as many connections."""
 _AT_FIRST: Final = 2
 _A_PAGE: Final = 0.008  # seconds that it takes to write one out
 _A_WHILE: Final = 16  # answers
-_TOLERATED: Final = 0.01  # seconds that they may be waited for, together
+_TOLERATED: Final = 0.02  # seconds that they may be waited for, together
 _PERCENT_FULL: Final = 90
 """How full of a page a stretch should be: one that overflows takes a second request."""
 
