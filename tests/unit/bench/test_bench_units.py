@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bench import contents, pages, run
 from bench.ours import cut
 from tests.unit.bench.bench_server import bench_server
@@ -29,13 +31,14 @@ def test_small_pages_hold_the_same_account(tmp_path: Path) -> None:
     assert len(small.tables["COMMENTS"]) > len(whole.tables["COMMENTS"]) == 1
 
 
-def test_several_units_make_the_archive_that_one_makes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["together", "alone"])
+def test_several_units_make_the_archive_that_one_makes(tmp_path: Path, way: str) -> None:
     made = pages.recorded(500, kept_in=tmp_path, page_bytes=16 * 1024)
     with bench_server(made, "archives/test.zip") as (place, sink):
         run.prepared("ours-xml", place)()
         one = contents.fetch(place, tmp_path / "one.zip")
         sink.clear()
-        command = [sys.executable, "-m", "bench.units", "3", place.url, str(made.directory), place.key]
+        command = [sys.executable, "-m", "bench.units", way, "3", place.url, str(made.directory), place.key]
         finished = subprocess.run(command, check=True, stdout=subprocess.PIPE)
         measured = run.Measurement(**json.loads(finished.stdout))
         several = contents.fetch(place, tmp_path / "several.zip")
