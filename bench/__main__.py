@@ -92,7 +92,7 @@ def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, 
         "of assembling. That 16 units have work, pages are a sixteenth of DynamoDB's; that what a process "
         "starts with does not weigh sixteen times as much, the 20 ms that they take are stretched.",
         small.records,
-        runner.units(small, counts, latency, min(fewer, 1 if quick else 2), alone=True),
+        runner.units(small, counts, latency, 1 if quick else max(1, rounds // 2), alone=True),
     )
     for size in sizes:
         made = recorded(size)
