@@ -21,7 +21,8 @@ _ROOT = Path(__file__).parents[1]
 _REAL_LATENCY = 0.045  # seconds until a page of 1 MB comes from a real table
 _WAITING = 0.02 * 16
 """Seconds before each page where units shall divide the waiting: pages are a sixteenth of DynamoDB's, so that
-an account of 16 units fits here, and time is as much longer, so that what a process starts with is not."""
+an account of 16 units fits here, and the 20 ms are sixteen times as long, so that the start of a process,
+which is as long as ever, weighs no more than it does."""
 _SMALL_PAGES = 64 * 1024
 _WAITING_COMMENTS = 80_000
 _IN_TWO_UNITS = 500_000  # comments: 400 MB, which `plan` cuts in two
