@@ -64,7 +64,8 @@ class Lookahead:
 
     How many depends on how long they take to come, some 45 ms, or less, or more. So they are two at first; as
     soon as time is lost with waiting, as many more as could have been written out in it, up to `most`; and
-    one less when for a while none was. An answer that holds hardly anything takes nobody's place. `clock` gives seconds.
+    one less when for a while none was. An answer that holds hardly anything takes nobody's place.
+    `clock` gives seconds.
     """
 
     def __init__(
