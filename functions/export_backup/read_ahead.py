@@ -4,9 +4,9 @@ One chain of pages leaves the processor idle: the next page can be asked for onl
 which takes longer than writing it out. So the range is cut into stretches that hold about a page each, and a
 few of them are asked for at the same time: of all the tables that a unit reads side by side, those whose
 records it comes to first. How wide a stretch of keys holds a page is learned from the answers: the digits of
-a key are read as one number, and a stretch is cut where that number is as far on as the last full page
-reached. Where that is wrong, no more is lost than time: a stretch that holds more than a page goes on like
-any Query, and behind one that is empty the whole rest is asked for, which leaps every gap.
+a key are read as one number, and a stretch is cut where that number is as far on as the last pages reached.
+Where that is wrong, no more is lost than time: a stretch that holds more than a page goes on like any Query,
+and behind one that is empty the whole rest is asked for, which leaps every gap.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ _A_WHILE: Final = 16  # answers
 _TOLERATED: Final = 0.02  # seconds that they may be waited for, together
 _PERCENT_FULL: Final = 90
 """How full of a page a stretch should be: one that overflows takes a second request."""
+_MEAN_OF: Final = 4
+"""The mean over so many answers says how far a page reaches: by the last one alone, more stretches would
+overflow. Only where records lie twice as close all at once, that one counts."""
 
 Key = dict[str, Any]
 """A LastEvaluatedKey, as DynamoDB gives and takes it."""
@@ -104,7 +107,8 @@ class Lookahead:
                 known = [
                     (reader.wanted, reader)
                     for reader in self._readers
-                    if reader.wanted is not None and reader.wanted <= min(unknown, default=reader.wanted)
+                    if reader.wanted is not None
+                    and (reader.wants_all or reader.wanted <= min(unknown, default=reader.wanted))
                 ]
                 if not known:
                     return
@@ -153,6 +157,11 @@ class ReadAhead:
         """Its rank, and the key from which on it can ask for more; None where all is asked for."""
         place = self._next_to_ask()
         return None if place is None else (self._rank, self._under_way[place].stretch.first or "")
+
+    @property
+    def wants_all(self) -> bool:
+        """Whether it asks for all that is left: in one place, whatever others need."""
+        return self._width is None
 
     @property
     def unknown(self) -> tuple[int, str] | None:
@@ -211,12 +220,17 @@ class ReadAhead:
             self._full_page = answer.size
         if self._scale is None:
             return
+        if stretch.after is not None and answer.next_key is None:
+            return  # what was left of one that overflowed says little of the others
         start = self._scale.number(stretch.first or answer.first_sort_key or "")
         end = self._scale.number(answer.next_sort_key or stretch.before)
         if self._is_gap(answer):
             self._width = None
         elif start is not None and end is not None and end > start:
-            self._width = max(1, (end - start) * self._full_page * _PERCENT_FULL // (100 * answer.size))
+            width = (end - start) * self._full_page * _PERCENT_FULL // (100 * answer.size)
+            if self._width is not None and self._width < 2 * width:
+                width = self._width + (width - self._width) // _MEAN_OF
+            self._width = max(1, width)
 
     def _is_gap(self, answer: Answer) -> bool:
         return answer.size * 50 < self._full_page

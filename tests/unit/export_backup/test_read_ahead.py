@@ -83,6 +83,20 @@ class Later(Executor):
             done.set_result(work())
 
 
+class RoundTrips(Later):
+    """All that is under way at one time comes at the same time."""
+
+    trips = 0
+
+    def until(self, wanted: Future[Any]) -> None:
+        while not wanted.done():
+            self.trips += 1
+            self.now += self.seconds
+            waiting, self.waiting = self.waiting, []
+            for done, work in waiting:
+                done.set_result(work())
+
+
 class _Awaited(Future[Any]):
     def __init__(self, executor: Later) -> None:
         super().__init__()
@@ -142,6 +156,57 @@ def test_few_more_requests_are_made_than_there_are_pages(step: int) -> None:
     table = even_table(20_000, step)
     assert read(table, AtOnce()) == table.keys
     assert len(table.asked) <= 1.5 * len(table.keys) / PAGE
+
+
+def uneven_table(proofs: int) -> Table:
+    numbers = random.Random(1)  # noqa: S311  not for secrets
+    return Table(
+        [
+            f"{proof:012d}#{number:06d}"
+            for proof in range(proofs)
+            for number in range(numbers.choice((1, 2, 3, 4, 5)))
+        ]
+    )
+
+
+def test_where_some_proofs_have_more_than_others_few_stretches_overflow() -> None:
+    table = uneven_table(20_000)
+    assert read(table, AtOnce()) == table.keys
+    assert sum(stretch.after is not None for stretch in table.asked) <= 10.2 * len(table.asked)
+
+
+def test_what_is_left_of_a_stretch_that_overflowed_is_no_gap() -> None:
+    table = uneven_table(20_000)
+    assert read(table, AtOnce()) == table.keys
+    assert sum(stretch.before is None for stretch in table.asked) <= 3
+
+
+def test_it_soon_learns_that_records_lie_closer_or_wider() -> None:
+    numbers = [
+        begin + number * step
+        for begin, step in ((0, 1), (10**5, 100), (10**6, 1), (10**7, 1_000))
+        for number in range(2_000)
+    ]
+    table = Table([f"{number:012d}" for number in numbers])
+    assert read(table, AtOnce()) == table.keys
+    assert len(table.asked) <= 200
+    assert sum(stretch.after is not None for stretch in table.asked) <= 10
+
+
+def test_tables_that_end_together_are_asked_for_their_ends_together() -> None:
+    lanes = RoundTrips()
+    tables = [Table(even_table(300).keys, page) for page in (50, 40, 30, 20)]
+    shared = ahead(lanes, 10)
+    readers = [iter(ReadAhead(table.ask, shared, Stretch(None, None))) for table in tables]
+    last: dict[Any, str] = dict.fromkeys(readers, "")
+    while last:  # the walk through the four
+        reader = min(last, key=last.__getitem__)
+        _, keys = next(reader, (None, None))
+        if keys is None:
+            del last[reader]
+        elif keys:
+            last[reader] = keys[-1]
+    assert lanes.trips <= 7
 
 
 def test_one_proof_with_all_the_comments_is_cut_as_well() -> None:
