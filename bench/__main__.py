@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench import cold_start, pictures, report
+from bench.copies import repeated
 from bench.pages import recorded
 from bench.report import Results
 from bench.run import CONTENDERS
@@ -19,15 +20,12 @@ from bench.series import Ladder
 
 _ROOT = Path(__file__).parents[1]
 _REAL_LATENCY = 0.045  # seconds until a page of 1 MB comes from a real table
-_WAITING = 0.02 * 16
-"""Seconds before each page where units shall divide the waiting: pages are a sixteenth of DynamoDB's, so that
-an account of 16 units fits here, and the 20 ms are sixteen times as long, so that the start of a process,
-which is as long as ever, weighs no more than it does."""
-_SMALL_PAGES = 64 * 1024
-_WAITING_COMMENTS = 80_000
+_NEAR = 0.02  # where the table is near and idle
 _IN_TWO_UNITS = 500_000  # comments: 400 MB, which `plan` cuts in two
+_TIMES = 10  # of that account: 4 GB, which `plan` cuts in 15
+_UNITS = (1, 4, 16, 64)
 _CSV_ONLY = tuple(name for name in CONTENDERS if not name.endswith("-xml"))
-_HUGE = 5_000_000
+_HUGE = _IN_TWO_UNITS * _TIMES
 
 
 def main() -> None:
@@ -74,6 +72,7 @@ def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, 
             )
         )
     in_two = whole if quick else recorded(_IN_TWO_UNITS)
+    runner.check_units(in_two, (2, *_UNITS[1:]))
     two_units = [
         Ladder(
             f"Two units on two cores, {latency * 1000:.0f} ms before each page",
@@ -83,20 +82,16 @@ def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, 
         )
         for latency in (0, _REAL_LATENCY)
     ]
-    latency = _WAITING / 4 if quick else _WAITING
-    comments = _WAITING_COMMENTS // 16 if quick else _WAITING_COMMENTS
-    small = recorded(comments, page_bytes=_SMALL_PAGES, comments_per_proof=10)
-    counts = (1, 4, 16) if quick else (1, 4, 16, 64)
     side_by_side = Ladder(
-        f"Units side by side, {latency * 1000:.0f} ms before each page of {_SMALL_PAGES // 1024} KiB",
-        "Lambdas have a core each. So here each unit runs alone, and the time is the slowest one's and that "
-        "of assembling. That 16 units have work, pages are a sixteenth of DynamoDB's; that what a process "
-        "starts with does not weigh sixteen times as much, the 20 ms that they take are stretched.",
-        small.records,
-        runner.units(small, counts, latency, 1 if quick else max(1, rounds // 2), alone=True),
+        f"Units side by side, {_NEAR * 1000:.0f} ms before each page",
+        "Lambdas have a core each. So here each unit runs alone, and the time is the slowest one's, each "
+        "taken by the median of its runs, and that of assembling. "
+        f"The account is that of two units, {_TIMES} times over.",
+        in_two.records * _TIMES,
+        runner.units(repeated(in_two, _TIMES), _UNITS, _NEAR, fewer, alone=True),
     )
     for size in sizes:
-        made = recorded(size)
+        made = repeated(in_two, _TIMES) if size == _HUGE else recorded(size)
         _say(f"· {made.records:,} records")
         races.append(runner.race(made, _CSV_ONLY, dict.fromkeys(_CSV_ONLY, fewer)))
     return Results(races, ladders, two_units, side_by_side, starts, runner.ceiling)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from bench.aws import BUCKET, Place
 from bench.recording import ACCOUNT_ID, SNAPSHOT, TABLE_NAME, Recording
 from functions.export_backup.archive import Destination, assemble
-from functions.export_backup.catalogue import DATA_MEMBERS, FILES, XML_MEMBER
+from functions.export_backup.catalogue import COMMENTS, DATA_MEMBERS, XML_MEMBER
 from functions.export_backup.encodings import encoding
 from functions.export_backup.segments import Segment, SegmentWriters
 from functions.export_backup.source import Source
@@ -67,10 +67,14 @@ class Export:
 
 
 def cut(recording: Recording, count: int) -> list[Unit]:
-    """The account in so many units, each of as many proofs as the others, as far as ids tell."""
-    files = recording.tables[FILES.name]
-    first, last = (int(key.partition("#")[0]) for key in (files[0].first, files[-1].last))
-    bounds = [f"{first + (last + 1 - first) * number // count:012d}" for number in range(1, count)]
+    """The account in so many units, each of as many pages of comments as the others."""
+    pages = recording.tables[COMMENTS.name]
+    ids = [int(key.partition("#")[0]) for key in (*(page.first for page in pages), pages[-1].last)]
+    ids[-1] += 1
+    bounds = []
+    for number in range(1, count):
+        page, rest = divmod(len(pages) * number, count)
+        bounds.append(f"{ids[page] + (ids[page + 1] - ids[page]) * rest // count:012d}")
     return [
         Unit(begin, end, first=begin is None, last=end is None)
         for begin, end in zip([None, *bounds], [*bounds, None], strict=True)

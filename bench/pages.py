@@ -7,7 +7,6 @@ is sent is the projection of it, as JSON with type tags. One megabyte of items i
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import zlib
 from collections.abc import Iterable, Sequence
@@ -36,26 +35,19 @@ _ATTRIBUTES = {
 }
 
 
-def recorded(
-    comments: int,
-    kept_in: Path = _KEPT_IN,
-    *,
-    page_bytes: int = MOST_BYTES,
-    comments_per_proof: int = COMMENTS_PER_PROOF,
-) -> Recording:
+def recorded(comments: int, kept_in: Path = _KEPT_IN, *, page_bytes: int = MOST_BYTES) -> Recording:
     """The recording of an account of so many comments, and of all that comes with them.
 
     Smaller pages than DynamoDB's make many of a small account.
     """
-    made_by = hashlib.sha256(b"".join(Path(path).read_bytes() for path in _MAKERS)).hexdigest()[:12]
-    name = f"{comments}-{page_bytes}-{comments_per_proof}"
-    directory = kept_in / f"{name}-{made_by}"
+    name = f"{comments}-{page_bytes}"
+    directory = kept_in / f"{name}-{recording.fingerprint(*_MAKERS)}"
     if (directory / "index.json").exists():
         return recording.load(directory)
     for outdated in kept_in.glob(f"{name}-*"):
         shutil.rmtree(outdated)
     directory.mkdir(parents=True)
-    account = seed.Account(ACCOUNT_ID, proofs=max(1, comments // comments_per_proof), comments=comments)
+    account = seed.Account(ACCOUNT_ID, proofs=max(1, comments // COMMENTS_PER_PROOF), comments=comments)
     tables = _write(directory, seed.records(account, SNAPSHOT, text), page_bytes)
     made = Recording(directory, comments, tables)
     recording.save(made)

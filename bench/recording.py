@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,6 +53,11 @@ class Recording:
     @property
     def bytes(self) -> int:
         return sum(page.length for pages in self.tables.values() for page in pages)
+
+
+def fingerprint(*makers: str | Path) -> str:
+    """Of the files that make a recording: when one changes, it is made again."""
+    return hashlib.sha256(b"".join(Path(path).read_bytes() for path in makers)).hexdigest()[:12]
 
 
 def partition(table: str) -> str:

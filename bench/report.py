@@ -137,7 +137,7 @@ def ladder(one: Ladder) -> str:
         lines.append(
             f"| {rung.label} | **{one.share(rung):.2f}** | {rung.seconds / one.ideal(rung):.2f} "
             f"| {rung.seconds:.2f} ({min(times):.2f}–{max(times):.2f}) "
-            f"| {f'{assembling:.2f}' if assembling else ''} | {cpu / rung.seconds:.2f} | {cpu:.2f} "
+            f"| {f'{assembling:.2f}' if assembling else ''} | {rung.busy:.2f} | {cpu:.2f} "
             f"| {max(run.peak_mb for run in rung.runs):.0f} | {len(times)} |"
         )
     return "\n".join(lines) + "\n"

@@ -67,6 +67,19 @@ class Runner:
             }
             return self._climb({label: (1, step) for label, step in steps.items()}, rounds)
 
+    def check_units(self, made: Recording, counts: Sequence[int]) -> None:
+        """That so many units make the archive that one makes. Raises contents.Different."""
+        with serving(made.directory, cores.all_cores(), self._tls) as url:
+            whole = self._directory / "whole.zip"
+            self._run(url, made, "ours-xml")
+            fetch(self._place(url, made, "ours-xml"), whole)
+            for count in counts:
+                self._run_units(url, made, "together", count)
+                theirs = fetch(self._place(url, made, "units"), self._directory / "theirs.zip")
+                rows = require_same(whole, theirs, theirs_escaped=True)
+                self._say(f"· {count} units: the same {rows:,} rows")
+                ask(self._place(url, made, ""), "/-/clear")
+
     def units(
         self, made: Recording, counts: Sequence[int], latency: float, rounds: int, *, alone: bool = False
     ) -> list[Rung]:
@@ -74,16 +87,6 @@ class Runner:
         on its core."""
         way = "alone" if alone else "together"
         with serving(made.directory, cores.servers() if alone else cores.all_cores(), self._tls) as url:
-            whole = self._directory / "whole.zip"
-            self._run(url, made, "ours-xml")
-            fetch(self._place(url, made, "ours-xml"), whole)
-            for count in counts:
-                if count > 1:
-                    self._run_units(url, made, "together", count)
-                    theirs = fetch(self._place(url, made, "units"), self._directory / "theirs.zip")
-                    rows = require_same(whole, theirs, theirs_escaped=True)
-                    self._say(f"· {count} units: the same {rows:,} rows")
-                    ask(self._place(url, made, ""), "/-/clear")
             steps: dict[str, tuple[int, Callable[[], Measurement]]] = {}
             for count in counts:
 

@@ -42,7 +42,21 @@ class Rung:
 
     @property
     def seconds(self) -> float:
-        return seconds(self.runs)
+        """Of units that ran alone, the slowest one's by its median, and that of assembling."""
+        units = zip(*(run.unit_seconds for run in self.runs), strict=True)
+        slowest = max((median(runs) for runs in units), default=0.0)
+        if not slowest:
+            return seconds(self.runs)
+        return slowest + median(run.assembly_seconds for run in self.runs)
+
+    @property
+    def busy(self) -> float:
+        """Cores that computed, of those that the units had."""
+        return median(
+            run.cpu_seconds
+            / (sum(run.unit_seconds) + run.assembly_seconds if run.unit_seconds else run.seconds)
+            for run in self.runs
+        )
 
 
 @dataclass

@@ -66,8 +66,8 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def together(export: Export, units: Sequence[Unit]) -> tuple[list[Result], float]:
-    """What all of them brought, and the seconds that they took side by side."""
+def together(export: Export, units: Sequence[Unit]) -> tuple[list[Result], list[float]]:
+    """What all of them brought, and the seconds that they took side by side, as if they were one."""
     there = cores.all_cores()
     workers = [
         _Worker(export, number, unit, [there[number % len(there)]]) for number, unit in enumerate(units)
@@ -76,20 +76,20 @@ def together(export: Export, units: Sequence[Unit]) -> tuple[list[Result], float
     for worker in workers:
         worker.begin()
     results = [worker.result() for worker in workers]
-    return results, time.perf_counter() - begun
+    return results, [time.perf_counter() - begun]
 
 
-def alone(export: Export, units: Sequence[Unit]) -> tuple[list[Result], float]:
-    """What all of them brought, and the seconds that the slowest took."""
+def alone(export: Export, units: Sequence[Unit]) -> tuple[list[Result], list[float]]:
+    """What all of them brought, and the seconds that each took."""
     results: list[Result] = []
-    slowest = 0.0
+    seconds: list[float] = []
     for number, unit in enumerate(units):
         worker = _Worker(export, number, unit, cores.contenders())
         begun = time.perf_counter()
         worker.begin()
         results.append(worker.result())
-        slowest = max(slowest, time.perf_counter() - begun)
-    return results, slowest
+        seconds.append(time.perf_counter() - begun)
+    return results, seconds
 
 
 _WAYS = {"together": together, "alone": alone}
@@ -98,14 +98,15 @@ _WAYS = {"together": together, "alone": alone}
 def measured(place: Place, way: str, count: int) -> Measurement:
     """The memory is the unit's that took most, the CPU seconds are those of all, without the server's."""
     export = Export(place, xml=True)
-    results, exporting = _WAYS[way](export, cut(place.recording, count))
+    results, seconds = _WAYS[way](export, cut(place.recording, count))
     before = _cpu_seconds()
     begun = time.perf_counter()
     export.assemble(segment for segments, _, _ in results for segment in segments)
     assembling = time.perf_counter() - begun
     cpu_seconds = _cpu_seconds() - before + sum(cpu for _, cpu, _ in results)
     peak = max(peak for _, _, peak in results)
-    return Measurement(exporting + assembling, cpu_seconds, peak, assembling)
+    each = tuple(seconds) if way == "alone" else ()
+    return Measurement(max(seconds) + assembling, cpu_seconds, peak, assembling, each)
 
 
 def main() -> None:

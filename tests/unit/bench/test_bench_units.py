@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
+import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from bench import contents, pages, run
+from bench.copies import repeated
 from bench.ours import cut
+from bench.recording import Recording
+from functions.export_backup.catalogue import COMMENTS, PROOF_TABLES, TABLES
 from tests.unit.bench.bench_server import bench_server
 
 
@@ -24,6 +30,35 @@ def test_units_follow_on_each_other_and_leave_nothing_out(tmp_path: Path) -> Non
     assert max(widths) - min(widths) <= 1
 
 
+@pytest.fixture
+def three_times(tmp_path: Path) -> Recording:
+    return repeated(pages.recorded(500, kept_in=tmp_path, page_bytes=16 * 1024), 3)
+
+
+def test_a_larger_account_has_what_hangs_on_proofs_several_times_under_keys_of_its_own(
+    tmp_path: Path, three_times: Recording
+) -> None:
+    one = pages.recorded(500, kept_in=tmp_path, page_bytes=16 * 1024)
+    assert repeated(one, 3) == three_times
+    rows = []
+    for made in (one, three_times):
+        with bench_server(made, "archives/test.zip") as (place, _):
+            run.prepared("ours", place)()
+            archive = zipfile.ZipFile(contents.fetch(place, tmp_path / "fetched.zip"))
+        with archive:
+            rows.append(
+                {
+                    table: list(csv.reader(archive.read(table.member).decode().splitlines()))[1:]
+                    for table in TABLES
+                }
+            )
+    for table in TABLES:
+        assert rows[1][table] == rows[0][table] * (3 if table in PROOF_TABLES else 1)
+        all_pages = three_times.tables[table.name]
+        assert all(one.last < other.first for one, other in pairwise(all_pages))
+    assert len(rows[1][COMMENTS]) > 1_200
+
+
 def test_small_pages_hold_the_same_account(tmp_path: Path) -> None:
     whole, small = (pages.recorded(200, kept_in=tmp_path, page_bytes=size) for size in (1024**2, 4096))
     assert small.records == whole.records
@@ -32,8 +67,10 @@ def test_small_pages_hold_the_same_account(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["together", "alone"])
-def test_several_units_make_the_archive_that_one_makes(tmp_path: Path, way: str) -> None:
-    made = pages.recorded(500, kept_in=tmp_path, page_bytes=16 * 1024)
+def test_several_units_make_the_archive_that_one_makes(
+    tmp_path: Path, three_times: Recording, way: str
+) -> None:
+    made = three_times
     with bench_server(made, "archives/test.zip") as (place, sink):
         run.prepared("ours-xml", place)()
         one = contents.fetch(place, tmp_path / "one.zip")
@@ -43,7 +80,9 @@ def test_several_units_make_the_archive_that_one_makes(tmp_path: Path, way: str)
         measured = run.Measurement(**json.loads(finished.stdout))
         several = contents.fetch(place, tmp_path / "several.zip")
         assert sink.open_uploads == 0
-    assert contents.require_same(one, several, theirs_escaped=True) > 900
+    assert contents.require_same(one, several, theirs_escaped=True) > 2_600
     assert 0 < measured.assembly_seconds < measured.seconds
+    assert len(measured.unit_seconds) == (3 if way == "alone" else 0)
+    assert measured.assembly_seconds + max(measured.unit_seconds, default=0) <= measured.seconds
     assert measured.cpu_seconds > 0
     assert 30 < measured.peak_mb < 500
