@@ -21,8 +21,8 @@ from bench.series import Ladder
 _ROOT = Path(__file__).parents[1]
 _REAL_LATENCY = 0.045  # seconds until a page of 1 MB comes from a real table
 _NEAR = 0.02  # where the table is near and idle
-_IN_TWO_UNITS = 500_000  # comments: 400 MB, which `plan` cuts in two
-_TIMES = 10  # of that account: 4 GB, which `plan` cuts in 15
+_IN_TWO_UNITS = 650_000  # comments: 530 MB, which `plan` cuts in two
+_TIMES = 8  # of that account: 4.2 GB, which `plan` cuts in 15
 _UNITS = (1, 4, 16, 64)
 _CSV_ONLY = tuple(name for name in CONTENDERS if not name.endswith("-xml"))
 _HUGE = _IN_TWO_UNITS * _TIMES
@@ -38,7 +38,9 @@ def main() -> None:
     arguments = parser.parse_args()
     quick: bool = arguments.quick
     # A comment comes with another record: recipients, responses, files.
-    main_size, *sizes = arguments.sizes or ([5_000, 500] if quick else [100_000, 500, 5_000, 50_000, 500_000])
+    main_size, *sizes = arguments.sizes or (
+        [5_000, 500] if quick else [100_000, 500, 5_000, 50_000, _IN_TWO_UNITS]
+    )
     sizes += [_HUGE] if arguments.huge else []
     rounds = arguments.rounds or (2 if quick else 5)
     with TemporaryDirectory() as directory:

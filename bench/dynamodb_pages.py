@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import re
 import time
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -139,8 +140,8 @@ class _Index(NamedTuple):
     """The items of one page: their keys, and where in the file they begin and end."""
 
     keys: list[str]
-    starts: list[int]
-    ends: list[int]
+    starts: array[int]
+    ends: array[int]
 
 
 class _Table:
@@ -204,7 +205,8 @@ class _Table:
             page = self._pages[number]
             body = bytes(self._bodies[page.offset : page.offset + page.length])
             at = page.offset + body.index(b"[") + 1
-            keys, starts, ends = [], [], []
+            keys: list[str] = []
+            starts, ends = array("Q"), array("Q")  # there may be ten million
             for item in _items.decode(body).Items:
                 keys.append(_item.decode(item).sk.S)
                 starts.append(at)

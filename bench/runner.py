@@ -87,6 +87,8 @@ class Runner:
         on its core."""
         way = "alone" if alone else "together"
         with serving(made.directory, cores.servers() if alone else cores.all_cores(), self._tls) as url:
+            if not alone:  # the server learns where records lie, which would take of the same cores
+                self._run_units(url, made, way, 1)
             steps: dict[str, tuple[int, Callable[[], Measurement]]] = {}
             for count in counts:
 
