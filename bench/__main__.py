@@ -86,11 +86,11 @@ def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, 
     ]
     side_by_side = Ladder(
         f"Units side by side, {_NEAR * 1000:.0f} ms before each page",
-        "Lambdas have a core each. So here each unit runs alone, and the time is the slowest one's, each "
-        "taken by the median of its runs, and that of assembling. "
+        "Lambdas have a core each. So here each unit runs alone, and the time is the slowest one's and that "
+        "of assembling; each sixteenth of the account is timed by itself and counts as in its fastest run. "
         f"The account is that of two units, {_TIMES} times over.",
         in_two.records * _TIMES,
-        runner.units(repeated(in_two, _TIMES), _UNITS, _NEAR, fewer, alone=True),
+        runner.units(repeated(in_two, _TIMES), _UNITS, _NEAR, rounds, alone=True),
     )
     for size in sizes:
         made = repeated(in_two, _TIMES) if size == _HUGE else recorded(size)

@@ -41,8 +41,10 @@ class Export:
         self._dynamodb = tapped(place.session.client("dynamodb", **place.parameters))
         self._s3 = place.session.client("s3", **place.parameters)
 
-    def unit(self, unit: Unit, number: int = 0) -> tuple[Segment, ...]:
-        """Exports one unit; its segments."""
+    def unit(
+        self, unit: Unit, number: int = 0, progress: Callable[[int], object] | None = None
+    ) -> tuple[Segment, ...]:
+        """Exports one unit; its segments. `progress` is told the number of records after each page."""
         members = [name for name in unit.members if name != XML_MEMBER or self._xml]
         with SegmentWriters(self._s3, BUCKET, f"staging/{self._place.key}/{number:05d}/") as writers:
             export_unit(
@@ -52,7 +54,7 @@ class Export:
                 encoding("utf-8"),
                 SNAPSHOT,
                 {member: writers[member] for member in members},
-                lambda _: None,
+                progress or (lambda _: None),
             )
         return writers.segments
 

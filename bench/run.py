@@ -43,8 +43,8 @@ class Measurement:
     """The most memory that was resident, interpreter and libraries included."""
     assembly_seconds: float = 0
     """Those of `seconds` in which the archive was assembled, where that is measured."""
-    unit_seconds: tuple[float, ...] = ()
-    """Each unit's, where they ran alone, one after the other."""
+    laps: tuple[tuple[float, ...], ...] = ()
+    """Where units ran alone, one after the other: of each the seconds that it took for the parts of it."""
 
 
 def prepared(name: str, place: Place) -> Callable[[], None]:

@@ -168,7 +168,7 @@ class Sink:
                 raise Refused(412, "PreconditionFailed")
             start, end = _bounds(request.headers.get("x-amz-copy-source-range"), source.size)
             pieces = source.range(start, end)
-            part = self._stored(pieces, end - start, _crc32(pieces), {})
+            part = self._stored(pieces, end - start, _crc32_of(source, start, end), {})
         upload.parts[number] = part
         crc32 = _base64_of(part.crc32)
         if copy_source is None:
@@ -306,6 +306,14 @@ def _check(headers: Mapping[str, str], content: bytearray) -> int:
 
 def _base64_of(crc32: int) -> str:
     return base64.b64encode(crc32.to_bytes(4, "big")).decode()
+
+
+def _crc32_of(source: Stored, start: int, end: int) -> int:
+    """Of a range: one that reaches to the end has its sum from the whole's and from what lies before it."""
+    if end < source.size:
+        return _crc32(source.range(start, end))
+    before = _crc32(source.range(0, start))
+    return source.crc32 ^ isal_zlib.crc32_combine(before, 0, end - start)
 
 
 def _crc32(pieces: Iterable[memoryview]) -> int:

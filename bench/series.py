@@ -42,19 +42,21 @@ class Rung:
 
     @property
     def seconds(self) -> float:
-        """Of units that ran alone, the slowest one's by its median, and that of assembling."""
-        units = zip(*(run.unit_seconds for run in self.runs), strict=True)
-        slowest = max((median(runs) for runs in units), default=0.0)
-        if not slowest:
+        """Of units that ran alone the slowest one's, of which each lap counts as in its fastest run, and that
+        of assembling; of others the median."""
+        units: list[float] = [
+            sum(min(runs) for runs in zip(*laps, strict=True))
+            for laps in zip(*(run.laps for run in self.runs), strict=True)
+        ]
+        if not units:
             return seconds(self.runs)
-        return slowest + median(run.assembly_seconds for run in self.runs)
+        return max(units) + min(run.assembly_seconds for run in self.runs)
 
     @property
     def busy(self) -> float:
         """Cores that computed, of those that the units had."""
         return median(
-            run.cpu_seconds
-            / (sum(run.unit_seconds) + run.assembly_seconds if run.unit_seconds else run.seconds)
+            run.cpu_seconds / (sum(map(sum, run.laps)) + run.assembly_seconds if run.laps else run.seconds)
             for run in self.runs
         )
 

@@ -13,8 +13,10 @@ import json
 import resource
 import sys
 import time
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,8 +28,12 @@ from bench.run import Measurement, peak_mb
 from functions.export_backup.segments import Segment
 from functions.export_backup.unit import Unit
 
-Result = tuple[Sequence[Segment], float, float]
-"""A unit's segments, its CPU seconds and its peak memory in MB."""
+LAPS = 16
+"""Into which the account is cut to be timed, in however many units it is: what neighbours on the machine take
+comes and goes, and of each lap some run knows nothing of it."""
+
+Result = tuple[Sequence[Segment], float, float, tuple[float, ...]]
+"""A unit's segments, its CPU seconds, its peak memory in MB, and the seconds of its laps."""
 
 _processes = get_context("fork")  # a new one each would import everything again, 64 times
 
@@ -35,9 +41,9 @@ _processes = get_context("fork")  # a new one each would import everything again
 class _Worker:
     """One unit's process, ready to begin."""
 
-    def __init__(self, export: Export, number: int, unit: Unit, on: Collection[int]) -> None:
+    def __init__(self, export: Export, number: int, unit: Unit, laps: int, on: Collection[int]) -> None:
         self._pipe, theirs = _processes.Pipe()
-        self._process = _processes.Process(target=_work, args=(theirs, export, number, unit, on))
+        self._process = _processes.Process(target=_work, args=(theirs, export, number, unit, laps, on))
         self._process.start()
         theirs.close()
         self._pipe.recv()
@@ -47,18 +53,31 @@ class _Worker:
 
     def result(self) -> Result:
         """Raises EOFError where it failed."""
-        segments, cpu_seconds, peak = self._pipe.recv()
+        result: Result = self._pipe.recv()
         self._process.join()
-        return segments, cpu_seconds, peak
+        return result
 
 
-def _work(pipe: Connection, export: Export, number: int, unit: Unit, on: Collection[int]) -> None:
+def _work(pipe: Connection, export: Export, number: int, unit: Unit, laps: int, on: Collection[int]) -> None:
     cores.stay_on(on)
     pipe.send("ready")
     pipe.recv()
     before = _cpu_seconds()
-    segments = export.unit(unit, number)
-    pipe.send((segments, _cpu_seconds() - before, peak_mb()))
+    times = [(0, time.perf_counter())]
+    segments = export.unit(unit, number, lambda records: times.append((records, time.perf_counter())))
+    times.append((times[-1][0], time.perf_counter()))
+    pipe.send((segments, _cpu_seconds() - before, peak_mb(), laps_of(times, laps)))
+
+
+def laps_of(times: Sequence[tuple[int, float]], laps: int) -> tuple[float, ...]:
+    """How long it took for each of so many laps of as many records; `times` says when there were how many.
+
+    A lap ends with the page in which it is full, the last with the end.
+    """
+    records, end = times[-1]
+    marks = [bisect_left(times, (records * lap / laps,)) for lap in range(laps)]
+    ends = [*(times[mark][1] for mark in marks), end]
+    return tuple(later - earlier for earlier, later in pairwise(ends))
 
 
 def _cpu_seconds() -> float:
@@ -66,30 +85,27 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def together(export: Export, units: Sequence[Unit]) -> tuple[list[Result], list[float]]:
-    """What all of them brought, and the seconds that they took side by side, as if they were one."""
+def together(export: Export, units: Sequence[Unit]) -> tuple[list[Result], float]:
+    """What all of them brought, and the seconds that they took side by side."""
     there = cores.all_cores()
     workers = [
-        _Worker(export, number, unit, [there[number % len(there)]]) for number, unit in enumerate(units)
+        _Worker(export, number, unit, 1, [there[number % len(there)]]) for number, unit in enumerate(units)
     ]
     begun = time.perf_counter()
     for worker in workers:
         worker.begin()
     results = [worker.result() for worker in workers]
-    return results, [time.perf_counter() - begun]
+    return results, time.perf_counter() - begun
 
 
-def alone(export: Export, units: Sequence[Unit]) -> tuple[list[Result], list[float]]:
-    """What all of them brought, and the seconds that each took."""
+def alone(export: Export, units: Sequence[Unit]) -> tuple[list[Result], float]:
+    """What all of them brought, and the seconds that the slowest took."""
     results: list[Result] = []
-    seconds: list[float] = []
     for number, unit in enumerate(units):
-        worker = _Worker(export, number, unit, cores.contenders())
-        begun = time.perf_counter()
+        worker = _Worker(export, number, unit, max(1, LAPS // len(units)), cores.contenders())
         worker.begin()
         results.append(worker.result())
-        seconds.append(time.perf_counter() - begun)
-    return results, seconds
+    return results, max(sum(laps) for *_, laps in results)
 
 
 _WAYS = {"together": together, "alone": alone}
@@ -98,15 +114,15 @@ _WAYS = {"together": together, "alone": alone}
 def measured(place: Place, way: str, count: int) -> Measurement:
     """The memory is the unit's that took most, the CPU seconds are those of all, without the server's."""
     export = Export(place, xml=True)
-    results, seconds = _WAYS[way](export, cut(place.recording, count))
+    results, exporting = _WAYS[way](export, cut(place.recording, count))
     before = _cpu_seconds()
     begun = time.perf_counter()
-    export.assemble(segment for segments, _, _ in results for segment in segments)
+    export.assemble(segment for segments, *_ in results for segment in segments)
     assembling = time.perf_counter() - begun
-    cpu_seconds = _cpu_seconds() - before + sum(cpu for _, cpu, _ in results)
-    peak = max(peak for _, _, peak in results)
-    each = tuple(seconds) if way == "alone" else ()
-    return Measurement(max(seconds) + assembling, cpu_seconds, peak, assembling, each)
+    cpu_seconds = _cpu_seconds() - before + sum(cpu for _, cpu, *_ in results)
+    peak = max(peak for _, _, peak, _ in results)
+    laps = tuple(laps for *_, laps in results) if way == "alone" else ()
+    return Measurement(exporting + assembling, cpu_seconds, peak, assembling, laps)
 
 
 def main() -> None:

@@ -74,13 +74,13 @@ def test_units_are_compared_with_one_and_with_the_ideal() -> None:
     assert row(table, "4 units")[4:] == ["0.25", "0.38", "3.00", "80", "3"]
 
 
-def test_units_that_ran_alone_take_as_long_as_the_slowest_by_its_median() -> None:
-    runs = [Measurement(9.0, 3.0, 80.0, assembling, units) for assembling, units in (
-        (0.5, (1.0, 7.0, 2.0)), (0.25, (2.0, 3.0, 8.0)), (0.25, (4.0, 3.0, 1.0)))]  # fmt: skip
-    one = Rung("1 unit", 1, [Measurement(6.0, 3.0, 80.0, 1.0, (5.0,))])
-    table = report.ladder(Ladder("Alone", "Of a test.", 48_000, [one, Rung("3 units", 3, runs)]))
-    assert row(table, "3 units")[1:6] == ["0.54", "1.62", "3.25 (9.00–9.00)", "0.25", "0.29"]
-    assert row(table, "1 unit")[3:6] == ["6.00 (6.00–6.00)", "1.00", "0.50"]
+def test_units_that_ran_alone_take_as_long_as_the_slowest_without_what_neighbours_took() -> None:
+    one = [Measurement(20.0, 3.0, 80.0, 1.0, laps) for laps in (((5.0, 3.0),), ((4.0, 9.0),))]
+    two = [Measurement(9.0, 3.0, 80.0, assembling, laps) for assembling, laps in (
+        (0.5, ((9.0,), (4.0,))), (0.25, ((3.0,), (7.0,))))]  # fmt: skip
+    table = report.ladder(Ladder("Alone", "", 48_000, [Rung("1 unit", 1, one), Rung("2 units", 2, two)]))
+    assert row(table, "1 unit")[1:5] == ["1.00", "1.00", "8.00 (20.00–20.00)", "1.00"]
+    assert row(table, "2 units")[1:6] == ["0.53", "1.06", "4.25 (9.00–9.00)", "0.38", "0.26"]
 
 
 def test_what_was_promised_stands_first_with_what_was_measured() -> None:

@@ -16,6 +16,7 @@ from bench import contents, pages, run
 from bench.copies import repeated
 from bench.ours import cut
 from bench.recording import Recording
+from bench.units import laps_of
 from functions.export_backup.catalogue import COMMENTS, PROOF_TABLES, TABLES
 from tests.unit.bench.bench_server import bench_server
 
@@ -59,6 +60,13 @@ def test_a_larger_account_has_what_hangs_on_proofs_several_times_under_keys_of_i
     assert len(rows[1][COMMENTS]) > 1_200
 
 
+def test_a_lap_ends_with_the_page_in_which_it_is_full_and_the_last_with_the_end() -> None:
+    times = [(0, 10.0), (30, 11.0), (50, 13.0), (70, 14.0), (100, 17.0), (100, 20.0)]
+    assert laps_of(times, 1) == (10.0,)
+    assert laps_of(times, 2) == (3.0, 7.0)
+    assert laps_of(times, 4) == (1.0, 2.0, 4.0, 3.0)
+
+
 def test_small_pages_hold_the_same_account(tmp_path: Path) -> None:
     whole, small = (pages.recorded(200, kept_in=tmp_path, page_bytes=size) for size in (1024**2, 4096))
     assert small.records == whole.records
@@ -82,7 +90,8 @@ def test_several_units_make_the_archive_that_one_makes(
         assert sink.open_uploads == 0
     assert contents.require_same(one, several, theirs_escaped=True) > 2_600
     assert 0 < measured.assembly_seconds < measured.seconds
-    assert len(measured.unit_seconds) == (3 if way == "alone" else 0)
-    assert measured.assembly_seconds + max(measured.unit_seconds, default=0) <= measured.seconds
+    assert [len(laps) for laps in measured.laps] == ([5, 5, 5] if way == "alone" else [])
+    slowest = max(map(sum, measured.laps), default=0.0)
+    assert 0 <= slowest <= measured.seconds - measured.assembly_seconds + 1e-6
     assert measured.cpu_seconds > 0
     assert 30 < measured.peak_mb < 500
