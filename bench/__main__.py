@@ -24,6 +24,8 @@ _NEAR = 0.02  # where the table is near and idle
 _IN_TWO_UNITS = 650_000  # comments: 530 MB, which `plan` cuts in two
 _TIMES = 8  # of that account: 4.2 GB, which `plan` cuts in 15
 _UNITS = (1, 4, 16, 64)
+_COMPARED = 16
+_ROUNDS_OF_LAPS = 4
 _CSV_ONLY = tuple(name for name in CONTENDERS if not name.endswith("-xml"))
 _HUGE = _IN_TWO_UNITS * _TIMES
 
@@ -80,17 +82,22 @@ def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, 
             f"Two units on two cores, {latency * 1000:.0f} ms before each page",
             "Each in a process of its own, then assembled by one; the server works on the same cores.",
             in_two.records,
-            runner.units(in_two, (1, 2), latency, rounds),
+            runner.units(in_two, (1, 2), latency, lambda _: rounds),
         )
         for latency in (0, _REAL_LATENCY)
     ]
+
+    def often(units: int) -> int:
+        """That of each lap one run meets no neighbour; more units than are compared run once."""
+        return 1 if quick or units > _COMPARED else _ROUNDS_OF_LAPS
+
     side_by_side = Ladder(
         f"Units side by side, {_NEAR * 1000:.0f} ms before each page",
         "Lambdas have a core each. So here each unit runs alone, and the time is the slowest one's and that "
         "of assembling; each sixteenth of the account is timed by itself and counts as in its fastest run. "
         f"The account is that of two units, {_TIMES} times over.",
         in_two.records * _TIMES,
-        runner.units(repeated(in_two, _TIMES), _UNITS, _NEAR, rounds, alone=True),
+        runner.units(repeated(in_two, _TIMES), _UNITS, _NEAR, often, alone=True),
     )
     for size in sizes:
         made = repeated(in_two, _TIMES) if size == _HUGE else recorded(size)

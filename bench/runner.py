@@ -65,7 +65,7 @@ class Runner:
                 label: self._step(url, made, latency, lambda: self._run(url, made, name))
                 for label, latency in latencies.items()
             }
-            return self._climb({label: (1, step) for label, step in steps.items()}, rounds)
+            return self._climb({label: (1, step) for label, step in steps.items()}, lambda _: rounds)
 
     def check_units(self, made: Recording, counts: Sequence[int]) -> None:
         """That so many units make the archive that one makes. Raises contents.Different."""
@@ -81,10 +81,16 @@ class Runner:
                 ask(self._place(url, made, ""), "/-/clear")
 
     def units(
-        self, made: Recording, counts: Sequence[int], latency: float, rounds: int, *, alone: bool = False
+        self,
+        made: Recording,
+        counts: Sequence[int],
+        latency: float,
+        rounds: Callable[[int], int],
+        *,
+        alone: bool = False,
     ) -> list[Rung]:
         """Ours in so many units: side by side on all cores, which they share with the server, or each alone
-        on its core."""
+        on its core. So many units run as often as `rounds` says."""
         way = "alone" if alone else "together"
         with serving(made.directory, cores.servers() if alone else cores.all_cores(), self._tls) as url:
             if not alone:  # the server learns where records lie, which would take of the same cores
@@ -111,12 +117,17 @@ class Runner:
 
         return step
 
-    def _climb(self, steps: Mapping[str, tuple[int, Callable[[], Measurement]]], rounds: int) -> list[Rung]:
+    def _climb(
+        self,
+        steps: Mapping[str, tuple[int, Callable[[], Measurement]]],
+        rounds: Callable[[int], int],
+    ) -> list[Rung]:
         rungs = [Rung(label, units, []) for label, (units, _) in steps.items()]
-        for number in range(rounds):
+        for number in range(max(rounds(rung.units) for rung in rungs)):
             for rung in rungs:
-                rung.runs.append(steps[rung.label][1]())
-                self._say(f"· {number + 1}/{rounds} {rung.label}: {rung.runs[-1].seconds:.2f} s")
+                if number < (most := rounds(rung.units)):
+                    rung.runs.append(steps[rung.label][1]())
+                    self._say(f"· {number + 1}/{most} {rung.label}: {rung.runs[-1].seconds:.2f} s")
         return rungs
 
     def _checked(self, url: str, made: Recording, contenders: Sequence[str]) -> dict[str, list[Measurement]]:
