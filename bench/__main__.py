@@ -100,7 +100,7 @@ def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, 
         runner.units(repeated(in_two, _TIMES), _UNITS, _NEAR, often, alone=True),
     )
     for size in sizes:
-        made = repeated(in_two, _TIMES) if size == _HUGE else recorded(size)
+        made = repeated(in_two, _TIMES) if size == in_two.comments * _TIMES else recorded(size)
         _say(f"· {made.records:,} records")
         races.append(runner.race(made, _CSV_ONLY, dict.fromkeys(_CSV_ONLY, fewer)))
     return Results(races, ladders, two_units, side_by_side, starts, runner.ceiling)

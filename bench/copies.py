@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from bench import recording
+from bench.pages import going_on
 from bench.recording import Page, Recording
 from functions.export_backup.catalogue import PROOF_TABLES, TABLES, Table
 
 _COUNTED: Final = 6
 """Digits of a proof's id, the first of its twelve, that are 0 in what was recorded, and count the copies."""
-_END: Final = b'],"ScannedCount"'
 
 
 def repeated(made: Recording, times: int) -> Recording:
@@ -64,9 +62,9 @@ def _bodies(made: Recording, table: Table, copy: int, times: int) -> Iterator[by
     for page, recorded in zip(made.tables[table.name], made.bodies(table.name), strict=True):
         body = recorded
         if page is end and copy + 1 < times:
-            key = {"pk": {"S": recording.partition(table.name)}, "sk": {"S": page.last}}
-            items, _, rest = body.rpartition(_END)
-            body = b'%b],"LastEvaluatedKey":%b%b%b' % (items, msgspec.json.encode(key), _END[1:], rest)
+            items, end_of_items, rest = body.rpartition(b"]")
+            next_key = {"pk": recording.partition(table.name), "sk": page.last}
+            body = b"".join((items, end_of_items, going_on(next_key), rest))
         yield body.replace(_beginning(0), _beginning(copy))
 
 

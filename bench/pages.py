@@ -107,11 +107,14 @@ def answer(
 ) -> bytes:
     """The body of Query's answer of these items, each of them JSON, or several with commas between: then
     `count` says how many there are in all."""
-    last = b""
-    if next_key:
-        last = b',"LastEvaluatedKey":' + msgspec.json.encode({k: {"S": v} for k, v in next_key.items()})
+    last = going_on(next_key) if next_key else b""
     count = len(items) if count is None else count
     return b'{"Count":%d,"Items":[%b]%b,"ScannedCount":%d}' % (count, b",".join(items), last, count)
+
+
+def going_on(next_key: dict[str, str]) -> bytes:
+    """What an answer says after its items that is not the last."""
+    return b',"LastEvaluatedKey":' + msgspec.json.encode({k: {"S": v} for k, v in next_key.items()})
 
 
 def tagged(value: Any) -> dict[str, Any]:

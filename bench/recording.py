@@ -1,7 +1,7 @@
 """A recording: the Query pages of one account as DynamoDB would send them, one file per table, and an index.
 
-.local/bench/<comments>-<fingerprint of what makes it>/COMMENTS.pages   bodies, one after another
-                                                      /index.json
+.local/bench/<comments>-<bytes of a page>-<fingerprint of what makes it>/COMMENTS.pages   bodies in a row
+                                                                        /index.json
 """
 
 from __future__ import annotations
