@@ -35,9 +35,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes, about two minutes")
     parser.add_argument("--sizes", type=int, nargs="+", help="numbers of comments; the first is the main one")
     parser.add_argument("--huge", action="store_true", help="ten million records as well")
-    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--rounds", type=int, help="how often each runs; 5, with --quick 2")
     parser.add_argument("--tls", action="store_true", help="HTTPS, with a certificate made for it")
     arguments = parser.parse_args()
+    if min(arguments.rounds or 1, *(arguments.sizes or [1])) < 1:
+        parser.error("--rounds and --sizes are numbers from 1 on")
     quick: bool = arguments.quick
     # A comment comes with another record: recipients, responses, files.
     main_size, *sizes = arguments.sizes or (
