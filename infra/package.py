@@ -4,8 +4,8 @@ The package runs on every runtime and processor that the template lets an operat
 are installed once, and those with compiled modules once more for each other pair, laid over one another
 (compiled modules carry interpreter and processor in their file names); our own C code is compiled for
 each processor. So no parameter has to be told to `sam build`, and none can be told wrong. Of botocore's
-service descriptions only those that the function uses are kept; they are nine tenths of its size. Of
-Babel's locales only those of the languages that `shared/languages` has are kept.
+descriptions only what the function uses is kept (`infra.service_data`); they are nine tenths of its size.
+Of Babel's locales only those of the languages that `shared/languages` has are kept.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from infra import native
+from infra.service_data import keep_services
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.13", "3.11", "3.12", "3.14")
@@ -30,7 +31,6 @@ PYTHONS = ("3.13", "3.11", "3.12", "3.14")
 GLIBC_MINORS = {"3.11": 26}
 GLIBC_MINOR = 34
 PROCESSORS = ("aarch64", "x86_64")
-BOTOCORE_KEEPS = re.compile(r"(_retry|endpoints|partitions|sdk-default-configuration)\.json(\.gz)?$")
 
 
 def main() -> None:
@@ -117,17 +117,6 @@ def compiled_requirements(lock: Path, installed: Path) -> str:
 
 def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
-
-
-def keep_services(data: Path, services: set[str]) -> None:
-    unknown = {service for service in services if not (data / service).is_dir()}
-    if unknown:
-        raise SystemExit(f"botocore knows no service named {', '.join(sorted(unknown))}")
-    for entry in data.iterdir():
-        if entry.is_dir() and entry.name not in services:
-            shutil.rmtree(entry)
-        elif entry.is_file() and not BOTOCORE_KEEPS.search(entry.name):
-            entry.unlink()
 
 
 def languages_of(target: Path) -> set[str]:

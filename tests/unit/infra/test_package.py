@@ -20,7 +20,6 @@ from infra.package import (
     compiled_requirements,
     copy_sources,
     keep_locales,
-    keep_services,
     languages_of,
 )
 from shared.languages import Languages
@@ -127,44 +126,6 @@ def test_no_compiled_modules_no_further_installations(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.txt"
     lock.write_text(LOCK)
     assert compiled_requirements(lock, tmp_path) == ""
-
-
-def botocore_data(place: Path) -> Path:
-    for service in ("dynamodb", "s3", "ec2", "iam"):
-        (place / service / "2026").mkdir(parents=True)
-        (place / service / "2026" / "service-2.json.gz").write_bytes(b"")
-    for file in (
-        "_retry.json",
-        "endpoints.json",
-        "partitions.json",
-        "sdk-default-configuration.json",
-        "other.json",
-    ):
-        (place / file).write_text("{}")
-    return place
-
-
-def test_services_that_nobody_calls_are_left_out_and_what_all_need_stays(tmp_path: Path) -> None:
-    data = botocore_data(tmp_path)
-    keep_services(data, {"dynamodb", "s3"})
-    assert sorted(entry.name for entry in data.iterdir()) == [
-        "_retry.json",
-        "dynamodb",
-        "endpoints.json",
-        "partitions.json",
-        "s3",
-        "sdk-default-configuration.json",
-    ]
-    assert (data / "s3" / "2026" / "service-2.json.gz").exists()
-
-
-def test_a_service_that_botocore_does_not_know_stops_the_build_before_anything_is_deleted(
-    tmp_path: Path,
-) -> None:
-    data = botocore_data(tmp_path)
-    with pytest.raises(SystemExit, match="s4"):
-        keep_services(data, {"dynamodb", "s4"})
-    assert (data / "ec2").exists()
 
 
 def babel_in(place: Path) -> Path:

@@ -1,0 +1,138 @@
+"""What a package keeps of botocore's descriptions of AWS makes the same clients as all of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import botocore
+import pytest
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, UnknownServiceError
+from botocore.loaders import Loader
+from botocore.session import Session
+
+from infra.service_data import keep_services
+from tests.unit.infra.test_package import BUILDS
+
+ALL = Path(botocore.__file__).parent / "data"
+SERVICES = sorted({service for _, services in BUILDS.values() for service in services})
+# The oldest, others of the largest partition, one of every other partition, and one that is not yet known.
+REGIONS = (
+    *("us-east-1", "us-west-2", "eu-west-1", "eu-south-2", "ap-southeast-7", "us-gov-west-1", "cn-north-1"),
+    *("us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1", "eusc-de-east-1", "eu-west-9"),
+)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a package has it that calls all services that any of ours calls."""
+    place = tmp_path_factory.mktemp("botocore") / "data"
+    place.mkdir()
+    for file in ALL.glob("*.json*"):
+        shutil.copy(file, place)
+    for service in [*SERVICES, "ec2"]:
+        shutil.copytree(ALL / service, place / service)
+    keep_services(place, set(SERVICES))
+    return place
+
+
+def session_on(data: Path) -> Session:
+    session = Session()
+    loader = Loader(extra_search_paths=[str(data)], include_default_search_paths=False)
+    session.register_component("data_loader", loader)
+    return session
+
+
+def client_of(session: Session, service: str, region: str, **options: Any) -> BaseClient:
+    return session.create_client(
+        service,
+        region,
+        aws_access_key_id="AKIDEXAMPLE",
+        aws_secret_access_key="secret",
+        config=Config(**options),
+    )
+
+
+def place_of(session: Session, service: str, region: str, **options: Any) -> object:
+    """Where a client would call, or why there is no such place."""
+    try:
+        meta = client_of(session, service, region, **options).meta
+    except BotoCoreError as error:
+        return str(error)
+    return meta.endpoint_url, meta.region_name, meta.partition
+
+
+def without_texts(node: Any) -> Any:
+    """As botocore holds it, without what its help says."""
+    if isinstance(node, dict):
+        return {
+            name: without_texts(value)
+            for name, value in node.items()
+            if name != "documentation" or not isinstance(value, str)
+        }
+    return [without_texts(value) for value in node] if isinstance(node, list) else node
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_clients_call_the_same_places_in_every_region(kept: Path, service: str) -> None:
+    whole, small = session_on(ALL), session_on(kept)
+    found = set()
+    for region in REGIONS:
+        for options in ({}, {"use_fips_endpoint": True}, {"use_dualstack_endpoint": True}):
+            place = place_of(whole, service, region, **options)
+            assert place_of(small, service, region, **options) == place
+            found.add(place)
+    assert len(found) > len(REGIONS)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_calls_errors_pages_and_waits_are_described_the_same(kept: Path, service: str) -> None:
+    whole, small = (session_on(data).get_component("data_loader") for data in (ALL, kept))
+    for kind in ("service-2", "paginators-1", "waiters-2", "endpoint-rule-set-1"):
+        try:
+            description = whole.load_service_model(service, kind)
+        except UnknownServiceError:
+            continue  # nothing to wait for in this one
+        assert small.load_service_model(service, kind) == without_texts(description), kind
+
+
+def test_clients_read_a_quarter_of_what_they_would_read(kept: Path) -> None:
+    def size(data: Path) -> int:
+        loader = session_on(data).get_component("data_loader")
+        names = [("endpoints",), *((service, "service-2") for service in SERVICES)]
+        contents = [
+            loader.load_data(*name) if len(name) == 1 else loader.load_service_model(*name) for name in names
+        ]
+        return len(json.dumps(contents))
+
+    assert size(kept) < size(ALL) / 4
+
+
+def test_services_that_nobody_calls_are_left_out_and_what_all_need_stays(kept: Path) -> None:
+    assert sorted(entry.name for entry in kept.iterdir()) == sorted(
+        [*SERVICES, "_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"]
+    )
+
+
+def test_a_member_that_is_called_documentation_stays(tmp_path: Path) -> None:
+    shutil.copy(ALL / "endpoints.json", tmp_path)
+    file = tmp_path / "s3" / "2006-03-01" / "service-2.json"
+    file.parent.mkdir(parents=True)
+    shape = {"members": {"documentation": {"shape": "Text", "documentation": "Words."}}}
+    file.write_text(json.dumps({"metadata": {"endpointPrefix": "s3"}, "shapes": {"Page": shape}}))
+    keep_services(tmp_path, {"s3"})
+    assert json.loads(file.read_text())["shapes"]["Page"] == {"members": {"documentation": {"shape": "Text"}}}
+
+
+def test_a_service_that_botocore_does_not_know_stops_the_build_before_anything_is_deleted(
+    tmp_path: Path,
+) -> None:
+    for service in ("dynamodb", "ec2"):
+        (tmp_path / service).mkdir()
+    with pytest.raises(SystemExit, match="s4"):
+        keep_services(tmp_path, {"dynamodb", "s4"})
+    assert (tmp_path / "ec2").exists()
