@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from shared import startup
+
+# isort: split
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -59,6 +62,7 @@ steps = Steps(
     limits=Limits(unit_bytes=settings.unit_bytes, reserve_seconds=settings.reserve_seconds),
     logger=logger,
 )
+startup.done()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from shared import startup
+
+# isort: split
 import os
 from collections.abc import Mapping
 
@@ -57,6 +60,7 @@ notice = Notice(
     tab_url=settings.tab_url,
     link_seconds=settings.email_link_seconds,
 )
+startup.done()
 
 
 class MailBroken(Exception):

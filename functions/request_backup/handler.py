@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from shared import startup
+
+# isort: split
 import os
 from typing import Any
 
@@ -62,6 +65,7 @@ desk = Desk(
 )
 site = Site(Languages(), product=settings.product_name, frame_ancestors=settings.frame_ancestors)
 api = make_api(desk, site, clock=utc_now, logger=logger, meter=meter, tab_origin=settings.tab_origin or None)
+startup.done()
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from shared import startup
+
+# isort: split
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -55,6 +58,7 @@ sweeper = Sweeper(
     utc_now,
     logger,
 )
+startup.done()
 
 
 class SweepFailed(Exception):
