@@ -9,20 +9,6 @@ from shared.encodings import ENCODING_NAMES
 _CODECS = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le"}  # the BOM is ours to write, once per file
 _BOMS = {"utf-8-sig": b"\xef\xbb\xbf", "utf-16": b"\xff\xfe"}
 
-# Characters that a codec of Python encodes without an error and no reader gives back (every other
-# character of every encoding on the list was tried, see the tests).
-_MISREAD = {
-    "shift_jis": "\u00a5\u203e",  # come back as a backslash and a tilde
-    # Hangul filler, and the syllables beyond KS X 1001, which Python spells as a filler and three
-    # letters: eight bytes that Excel, browsers and iconv read as four characters.
-    "euc-kr": "\u3164"
-    + "".join(
-        syllable
-        for syllable in map(chr, range(0xAC00, 0xD7A4))
-        if len(syllable.encode("euc-kr")) > 2
-    ),
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Encoding:
@@ -49,13 +35,26 @@ def encoding(name: str) -> Encoding:
     """The encoding of that canonical name. Raises KeyError for a name that is not on the list."""
     if name not in ENCODING_NAMES:
         raise KeyError(name)
-    misread = _MISREAD.get(name)
+    misread = _misread_of(name)
     return Encoding(
         name=name,
         codec=_CODECS.get(name, name),
         bom=_BOMS.get(name, b""),
         misread=re.compile(f"[{misread}]") if misread else None,
     )
+
+
+def _misread_of(name: str) -> str:
+    """Characters that this codec of Python encodes without an error and no reader gives back (every other
+    character of every encoding on the list was tried, see the tests)."""
+    if name == "shift_jis":
+        return "\u00a5\u203e"  # come back as a backslash and a tilde
+    if name != "euc-kr":
+        return ""
+    # Hangul filler, and the syllables beyond KS X 1001, which Python spells as a filler and three
+    # letters: eight bytes that Excel, browsers and iconv read as four characters.
+    syllables = map(chr, range(0xAC00, 0xD7A4))
+    return "\u3164" + "".join(syllable for syllable in syllables if len(syllable.encode("euc-kr")) > 2)
 
 
 @lru_cache(maxsize=4096)
