@@ -2,8 +2,10 @@
 
     python -m bench.cold_start    prints it
 
-Nothing is called while importing, so credentials are made up. Which interpreter an operator chooses is up to
-them: here it is the one that the benchmark runs on, for which the build made the bytecode.
+Next to them boto3 alone as pip leaves it, imported for two clients: what any Lambda that uses it takes, on
+the same machine at the same time. Nothing is called while importing, so credentials are made up. Which
+interpreter an operator chooses is up to them: here it is the one that the benchmark runs on, for which the
+build made the bytecode.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import boto3
 
 from bench import cores
 from bench.series import ColdStart
@@ -32,37 +36,68 @@ HANDLERS = {
     "NotifyFunction": ("functions.notify.handler", "functions.notify.settings"),
 }
 """By the name that the template has for the function: its handler, and where its settings are."""
+_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_REGION": "eu-west-1",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "LANG": "en_US.UTF-8",
+}
 _SAMS_DATE = (1980, 1, 1, 0, 0, 0)
 _HEAVIEST = 6
 _TIMED = """
 import sys, time
-sys.path.insert(0, {package!r})
+sys.path.insert(0, {place!r})
 begun, used = time.perf_counter(), time.process_time()
-import {handler}
+{statement}
 print((time.perf_counter() - begun) * 1000, (time.process_time() - used) * 1000)
 """
 _IMPORTED = re.compile(r"import time: +(\d+) \| +\d+ \| *(\S+)")
 
 
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    name: str
+    place: Path
+    """Where Python finds it, and nothing else but what is its own."""
+    statement: str
+    environment: Mapping[str, str]
+    kilobytes: float | None = None
+
+
 def measured(rounds: int, say: stack.Say = stack.quiet) -> list[ColdStart]:
-    """Builds what is not built yet, and imports each handler so many times, in turns."""
-    return of_build(stack.build(say).parent, HANDLERS, rounds)
-
-
-def of_build(build: Path, names: Iterable[str], rounds: int) -> list[ColdStart]:
-    """`build` is the directory in which SAM made a folder of each function's package."""
+    """Builds what is not built yet, and imports each handler and boto3 so many times, in turns."""
+    build = stack.build(say).parent
     with TemporaryDirectory() as directory:
-        packages = {name: _unzipped(build / name, Path(directory)) for name in names}
-        starts = {
-            name: ColdStart(name, [], [], _heaviest(package, name), kilobytes)
-            for name, (package, kilobytes) in packages.items()
-        }
-        for _ in range(rounds):
-            for name, (package, _) in packages.items():
-                wall, cpu = map(float, _imported(package, name).stdout.split())
-                starts[name].milliseconds.append(wall)
-                starts[name].cpu_milliseconds.append(cpu)
-    return list(starts.values())
+        handlers = [handler_of(build / name, Path(directory)) for name in HANDLERS]
+        return timed([*handlers, boto3_alone()], rounds)
+
+
+def timed(all_imported: Sequence[Imported], rounds: int) -> list[ColdStart]:
+    starts = [
+        ColdStart(one.name, [], [], _heaviest(one), one.kilobytes, ours=one.kilobytes is not None)
+        for one in all_imported
+    ]
+    for _ in range(rounds):
+        for one, start in zip(all_imported, starts, strict=True):
+            wall, cpu = map(float, _run(one).stdout.split())
+            start.milliseconds.append(wall)
+            start.cpu_milliseconds.append(cpu)
+    return starts
+
+
+def handler_of(package: Path, directory: Path) -> Imported:
+    """The handler of a function from the folder that SAM made of its package, unzipped in `directory`."""
+    place, kilobytes = _unzipped(package, directory)
+    module, settings = HANDLERS[package.name]
+    environment = _ENVIRONMENT | dict(_values(settings)) | {"AWS_LAMBDA_FUNCTION_NAME": package.name}
+    return Imported(package.name, place, f"import {module}", environment, kilobytes)
+
+
+def boto3_alone() -> Imported:
+    statement = "import boto3; boto3.client('dynamodb'); boto3.client('s3')"
+    place = Path(boto3.__file__).parent.parent
+    return Imported("boto3 alone, with clients for DynamoDB and S3", place, statement, _ENVIRONMENT)
 
 
 def _unzipped(package: Path, directory: Path) -> tuple[Path, float]:
@@ -79,36 +114,26 @@ def _unzipped(package: Path, directory: Path) -> tuple[Path, float]:
     return unzipped, path.stat().st_size / 1000
 
 
-def _heaviest(package: Path, name: str) -> list[tuple[str, float]]:
+def _heaviest(one: Imported) -> list[tuple[str, float]]:
     """What takes longest, summed by the package that a module belongs to; of our own, by module."""
     took: dict[str, float] = {}
-    for microseconds, module in _IMPORTED.findall(_imported(package, name, "-X", "importtime").stderr):
+    for microseconds, module in _IMPORTED.findall(_run(one, "-X", "importtime").stderr):
         group = module if module.startswith(("functions.", "shared.")) else module.partition(".")[0]
         took[group] = took.get(group, 0) + int(microseconds) / 1000
     return sorted(took.items(), key=lambda entry: -entry[1])[:_HEAVIEST]
 
 
-def _imported(package: Path, name: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    handler, _ = HANDLERS[name]
-    code = _TIMED.format(package=str(package), handler=handler)
+def _run(one: Imported, *flags: str) -> subprocess.CompletedProcess[str]:
+    code = _TIMED.format(place=str(one.place), statement=one.statement)
     # Isolated from the packages that the benchmark itself runs on.
     command = [sys.executable, "-I", "-S", "-B", *flags, "-c", code]
     return subprocess.run(
-        command, check=True, capture_output=True, text=True, cwd=package, env=dict(_environment(name))
+        command, check=True, capture_output=True, text=True, cwd=one.place, env=dict(one.environment)
     )
 
 
-def _environment(name: str) -> Iterator[tuple[str, str]]:
-    yield from {
-        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_REGION": "eu-west-1",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_LAMBDA_FUNCTION_NAME": name,
-        "LANG": "en_US.UTF-8",
-    }.items()
-    settings = import_module(HANDLERS[name][1]).Settings
-    for field in dataclasses.fields(settings):
+def _values(settings: str) -> Iterator[tuple[str, str]]:
+    for field in dataclasses.fields(import_module(settings).Settings):
         yield field.name.upper(), "1" if field.type in {int, "int"} else f"https://{field.name}.example"
 
 

@@ -97,24 +97,27 @@ def _promises(results: Results) -> Iterator[tuple[str, str, str]]:
     yield f"peak memory, {many:,} records ÷ {few:,}", f"{memory[many] / memory[few]:.2f}", "≤ 1.10"
     yield "peak memory, the most of all sizes", f"{max(memory.values()):.0f} MB", "≤ 150 MB"
     for start in results.cold_starts:
-        yield f"import of {start.function}", f"{median(start.milliseconds):.0f} ms", "≤ 400 ms"
+        aim = "≤ 400 ms" if start.ours else ""
+        yield f"import of {start.name}", f"{median(start.milliseconds):.0f} ms", aim
 
 
 def cold_starts(starts: Sequence[ColdStart]) -> str:
     lines = [
         "### Import of each package, as SAM builds and zips it",
         "",
-        "Settings and clients are made while importing, and counted under the handler's own name.",
+        "Settings and clients are made while importing, and counted under the handler's own name. "
+        "boto3 alone is as pip leaves it: what any Lambda takes that uses it.",
         "",
         "| | ms (from–to) | CPU ms | KB zipped | runs | heaviest, with ms under the profiler |",
         "|---|--:|--:|--:|--:|---|",
     ]
     for start in starts:
         took = start.milliseconds
+        size = f"{start.kilobytes:,.0f}" if start.kilobytes else ""
         heaviest = ", ".join(f"{name} {took:.0f}" for name, took in start.heaviest)
         lines.append(
-            f"| {start.function} | **{median(took):.0f}** ({min(took):.0f}–{max(took):.0f}) "
-            f"| {median(start.cpu_milliseconds):.0f} | {start.kilobytes:,.0f} | {len(took)} | {heaviest} |"
+            f"| {start.name} | **{median(took):.0f}** ({min(took):.0f}–{max(took):.0f}) "
+            f"| {median(start.cpu_milliseconds):.0f} | {size} | {len(took)} | {heaviest} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -81,16 +81,17 @@ class Ladder:
 
 @dataclass
 class ColdStart:
-    """How long a package's handler is imported for, in processes that have imported nothing yet."""
+    """How long something is imported for, in processes that have imported nothing yet."""
 
-    function: str
+    name: str
     milliseconds: list[float]
     cpu_milliseconds: list[float]
     """What other processes of the machine do not lengthen."""
     heaviest: Sequence[tuple[str, float]]
     """Modules and packages with their milliseconds, imports of their own not counted."""
-    kilobytes: float
-    """The package, zipped."""
+    kilobytes: float | None
+    """The package, zipped, of ours."""
+    ours: bool
 
 
 def seconds(runs: Sequence[Measurement]) -> float:

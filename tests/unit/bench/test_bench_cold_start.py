@@ -25,10 +25,24 @@ def test_a_package_is_imported_by_itself_with_the_bytecode_that_it_brings(tmp_pa
     (package / "functions" / "notify" / "handler.py").write_text(HANDLER)
     (package / "slow.py").write_text("import time; time.sleep(0.05)")
     compile_bytecode(package)
-    (start,) = cold_start.of_build(tmp_path, ["NotifyFunction"], 3)
+    (tmp_path / "unzipped").mkdir()
+    handler = cold_start.handler_of(package, tmp_path / "unzipped")
+    (start,) = cold_start.timed([handler], 3)
+    assert start.name == "NotifyFunction"
+    assert start.ours
     assert len(start.milliseconds) == len(start.cpu_milliseconds) == 3
     assert min(start.milliseconds) >= 50
     heaviest = dict(start.heaviest)
     assert heaviest["slow"] >= 50
     assert "functions.notify.handler" in heaviest
+    assert start.kilobytes is not None
     assert 0 < start.kilobytes < 10
+
+
+def test_boto3_alone_is_timed_without_anything_of_ours() -> None:
+    (start,) = cold_start.timed([cold_start.boto3_alone()], 2)
+    assert not start.ours
+    assert len(start.milliseconds) == 2
+    heaviest = dict(start.heaviest)
+    assert "botocore" in heaviest
+    assert not [name for name in heaviest if name.startswith(("functions", "shared"))]

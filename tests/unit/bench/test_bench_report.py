@@ -49,7 +49,10 @@ def results() -> Results:
         [late],
         [ladder("Two units", units_1=9, units_2=5), ladder("Two late units", units_1=18, units_2=10)],
         ladder("Side by side", units_1=32, units_4=8, units_16=2.2),
-        [ColdStart("NotifyFunction", [300, 900, 310], [250, 260, 270], [("botocore", 90.0)], 6_900)],
+        [
+            ColdStart("NotifyFunction", [300, 900, 310], [250, 260, 270], [("botocore", 90.0)], 6_900, True),
+            ColdStart("boto3 alone", [410, 400, 420], [410, 400, 420], [("boto3", 80.0)], None, False),
+        ],
         "fast",
     )
 
@@ -93,6 +96,13 @@ def test_what_was_promised_stands_first_with_what_was_measured() -> None:
     assert row(text, "Side by side: 16 units ÷ ideal")[1] == "1.10"
     assert row(text, "peak memory, 480,000 records ÷ 48,000")[1] == "1.00"
     assert row(text, "import of NotifyFunction")[1:] == ["310 ms", "≤ 400 ms"]
+    assert row(text, "import of boto3 alone")[1:] == ["410 ms", ""]  # nobody's promise
+
+
+def test_imports_are_shown_next_to_boto3_alone() -> None:
+    text = report.cold_starts(results().cold_starts)
+    assert row(text, "NotifyFunction")[1:] == ["310** (300–900)", "260", "6,900", "3", "botocore 90"]
+    assert row(text, "boto3 alone")[1:] == ["410** (400–420)", "410", "", "3", "boto3 80"]
 
 
 def test_every_contender_has_a_title() -> None:
