@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import botocore
 import pytest
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, UnknownServiceError
+from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 from botocore.session import Session
 
@@ -66,6 +67,11 @@ def place_of(session: Session, service: str, region: str, **options: Any) -> obj
     return meta.endpoint_url, meta.region_name, meta.partition
 
 
+def content_of(file: Path) -> Any:
+    data = file.read_bytes()
+    return json.loads(gzip.decompress(data) if file.suffix == ".gz" else data)
+
+
 def without_texts(node: Any) -> Any:
     """As botocore holds it, without what its help says."""
     if isinstance(node, dict):
@@ -90,24 +96,18 @@ def test_clients_call_the_same_places_in_every_region(kept: Path, service: str) 
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_calls_errors_pages_and_waits_are_described_the_same(kept: Path, service: str) -> None:
-    whole, small = (session_on(data).get_component("data_loader") for data in (ALL, kept))
-    for kind in ("service-2", "paginators-1", "waiters-2", "endpoint-rule-set-1"):
-        try:
-            description = whole.load_service_model(service, kind)
-        except UnknownServiceError:
-            continue  # nothing to wait for in this one
-        assert small.load_service_model(service, kind) == without_texts(description), kind
+def test_a_service_is_described_as_before_but_for_texts(kept: Path, service: str) -> None:
+    # Not through botocore: moto changes what has been loaded.
+    whole = {file.relative_to(ALL): content_of(file) for file in (ALL / service).rglob("*.json*")}
+    assert {file.relative_to(kept): content_of(file) for file in (kept / service).rglob("*.json*")} == {
+        Path(str(file).removesuffix(".gz")): without_texts(content) for file, content in whole.items()
+    }
 
 
 def test_clients_read_a_quarter_of_what_they_would_read(kept: Path) -> None:
     def size(data: Path) -> int:
-        loader = session_on(data).get_component("data_loader")
-        names = [("endpoints",), *((service, "service-2") for service in SERVICES)]
-        contents = [
-            loader.load_data(*name) if len(name) == 1 else loader.load_service_model(*name) for name in names
-        ]
-        return len(json.dumps(contents))
+        read = [data / "endpoints.json", *(max(data.glob(f"{name}/*/service-2.json*")) for name in SERVICES)]
+        return len(json.dumps([content_of(file) for file in read]))
 
     assert size(kept) < size(ALL) / 4
 
