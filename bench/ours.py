@@ -17,6 +17,7 @@ from functions.export_backup.source import Source
 from functions.export_backup.unit import Account, Unit, export_unit
 from functions.export_backup.wire import tapped
 from functions.export_backup.zip_layout import Member
+from shared import startup
 
 
 def csv_only(place: Place) -> Callable[[], None]:
@@ -40,6 +41,7 @@ class Export:
         self._xml = xml
         self._dynamodb = tapped(place.session.client("dynamodb", **place.parameters))
         self._s3 = place.session.client("s3", **place.parameters)
+        startup.done()  # so do handlers when they have made their clients
 
     def unit(
         self, unit: Unit, number: int = 0, progress: Callable[[int], object] | None = None
