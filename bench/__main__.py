@@ -60,7 +60,7 @@ def main() -> None:
 
 def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, quick: bool) -> Results:
     fewer = min(rounds, 3)
-    starts = cold_start.measured(rounds * 2 - 1, _say)
+    starts = cold_start.measured(rounds * 4, _say)
     whole = recorded(main_size)
     _say(f"· {whole.records:,} records")
     # Peers take ten times as long.
