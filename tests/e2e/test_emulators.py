@@ -257,7 +257,7 @@ def test_no_upload_has_the_sum_of_the_whole(world: World, bucket: str) -> None:
 
 
 def test_a_bucket_policy_that_denies_is_not_asked(world: World, bucket: str) -> None:
-    """AWS refuses what a bucket's policy denies; tests/unit/infra/test_template.py looks at the template's.
+    """AWS does; tests/unit/infra/test_template_storage.py has the template's.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
     """
@@ -290,7 +290,7 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def test_a_user_can_rewrite_the_own_account_although_the_template_forbids_it_twice(world: World) -> None:
     """AWS refuses: the app client's WriteAttributes lack custom:account_id, and it is not mutable. Of the
-    template both are asserted (tests/unit/infra/test_template.py); here neither is enforced.
+    template both are asserted (tests/unit/infra/test_template_api.py); here neither is enforced.
 
     https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-settings-attributes.html
     """

@@ -10,7 +10,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from shared.audit import Entry, Event
 from shared.backup import Backup, Failure, Person, Reason, State, new_backup
+from shared.link import Link
 from shared.store import BackupStore, failed
 from shared.trail import Trail
 from tests.doubles import make_table
@@ -19,6 +21,7 @@ from tests.faults import Line
 TABLE, AUDIT_TABLE = "backups", "audit"
 ANN = Person(sub="sub-of-ann", name="Ann", email="ann@example.com", language="nl")
 BOB = Person(sub="sub-of-bob", name="Bob", email="bob@example.com", language="en")
+THROTTLED = (400, "ProvisionedThroughputExceededException")
 TWICE = Config(retries={"mode": "standard", "total_max_attempts": 2})
 _numbers = count(1)
 
@@ -88,11 +91,29 @@ class BackupsTable:
             replaced=0,
         )
 
+    def link(self) -> Link:
+        address = "https://archives/secret?X-Amz-Signature=secret"
+        return Link("0123456789abcdef", address, self.now + timedelta(minutes=1))
+
+    def trail_of(self, account_id: str, at: datetime | None = None) -> list[Entry]:
+        """All of it, oldest first."""
+        return self.trail.page(account_id, at or self.now, limit=10_000)[::-1]
+
+    def events_of(self, account_id: str, at: datetime | None = None) -> list[Event]:
+        return [entry.event for entry in self.trail_of(account_id, at)]
+
+    def entries(self, account_id: str) -> list[dict[str, Any]]:
+        """The account's entries as they lie in the table, oldest first."""
+        return self._of(account_id, AUDIT_TABLE)
+
     def records(self, account_id: str) -> dict[str, Any]:
         """The account's records as they lie in the table, by sort key."""
-        found = self.dynamodb.query(
-            TableName=TABLE,
+        return {item["sk"]["S"]: item for item in self._of(account_id, TABLE)}
+
+    def _of(self, account_id: str, table: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.dynamodb.query(
+            TableName=table,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": f"ACCOUNT#{account_id}"}},
         )["Items"]
-        return {item["sk"]["S"]: item for item in found}
+        return found
