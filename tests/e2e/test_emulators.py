@@ -152,7 +152,7 @@ def test_an_error_of_a_function_has_one_name_whatever_its_class_and_the_machines
 ) -> None:
     """On AWS `error` is the class's name (Superseded, BucketUnavailable), and with this role the call would
     be refused. So the workflow's own role is put to IAM's simulator (test_least_privilege.py), and the names
-    in workflow.asl.json are compared with the classes (tests/unit/infra/test_workflow.py).
+    in workflow.asl.json are compared with the classes (tests/unit/infra/test_workflow_errors.py).
 
     https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
     """

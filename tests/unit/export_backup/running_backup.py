@@ -222,6 +222,11 @@ class World:
         reading = ("Get", "Head", "List", "Query", "Describe")
         return Counter({name: count for name, count in calls.items() if not name.startswith(reading)})
 
+    def backup(self, backup_id: str = OWN) -> Backup:
+        found = self.store.find(ACCOUNT_ID, backup_id)
+        assert found is not None
+        return found
+
     def archive(self) -> bytes:
         (key,) = [key for key in self.bucket.stored_keys() if key.startswith("backups/")]
         return self.bucket.get(key)
