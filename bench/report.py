@@ -129,7 +129,7 @@ def ladder(one: Ladder) -> str:
         "",
         f"{one.records:,} records. {one.note}",
         "",
-        "| | time ÷ first | time ÷ ideal | seconds (from–to) | of it assembling | cores busy | CPU s "
+        "| | time ÷ first | time ÷ ideal | seconds (from–to) | of it assembling | core busy | CPU s "
         "| peak MB of a unit | runs |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]

@@ -44,7 +44,7 @@ class Measurement:
     assembly_seconds: float = 0
     """Those of `seconds` in which the archive was assembled, where that is measured."""
     laps: tuple[tuple[float, ...], ...] = ()
-    """Where units ran alone, one after the other: of each the seconds that it took for the parts of it."""
+    """Of each unit the seconds that it took for the parts of it, where that is measured."""
 
 
 def prepared(name: str, place: Place) -> Callable[[], None]:

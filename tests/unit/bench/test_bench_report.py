@@ -77,7 +77,7 @@ def test_units_are_compared_with_one_and_with_the_ideal() -> None:
     assert row(table, "4 units")[4:] == ["0.25", "0.38", "3.00", "80", "3"]
 
 
-def test_units_that_ran_alone_take_as_long_as_the_slowest_without_what_neighbours_took() -> None:
+def test_units_take_as_long_as_the_slowest_without_what_neighbours_took() -> None:
     one = [Measurement(20.0, 3.0, 80.0, 1.0, laps) for laps in (((5.0, 3.0),), ((4.0, 9.0),))]
     two = [Measurement(9.0, 3.0, 80.0, assembling, laps) for assembling, laps in (
         (0.5, ((9.0,), (4.0,))), (0.25, ((3.0,), (7.0,))))]  # fmt: skip
