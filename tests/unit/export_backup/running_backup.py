@@ -83,6 +83,10 @@ def _texts(name: str, note: str) -> dict[str, str]:
 WRITTEN = 3 + 3 * 4
 """Records of `account_items()` that are in the archive."""
 
+CUT = "000000000002"
+"""A proof before which the account is cut in two units."""
+ARCHIVE = {"bytes": 1000, "records": 7, "replaced": 1}
+"""What Assemble might have returned."""
 WHOLE = unit_event(NumberedUnit(0, 1, None, None))
 """The only unit of a small account."""
 

@@ -27,21 +27,12 @@ from tests.unit.export_backup.running_backup import (
     WHOLE,
     SlowSource,
     World,
-    a_world,
-    account_items,
 )
 from tests.unit.export_backup.s3_bucket import BUCKET
 
 MIB = 1024**2
 NOISE = random.Random(7).randbytes(11 * MIB)  # noqa: S311 - data that deflate cannot make smaller
 LATE = ["plan", "export", "assemble", "verify", "ready", "fail"]
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with a_world() as world:
-        world.fill(account_items())
-        yield world
 
 
 @pytest.fixture

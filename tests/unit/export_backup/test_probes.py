@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,16 +9,9 @@ import pytest
 from functions.export_backup.catalogue import COMMENTS, FILES, partition
 from functions.export_backup.probes import Page, Probes
 from functions.export_backup.source import SourceRefused, SourceUnavailable
-from tests.unit.export_backup.running_backup import ACCOUNT_ID, RECORDS, World, a_world, account_items
+from tests.unit.export_backup.running_backup import ACCOUNT_ID, RECORDS, World
 
 PROOFS = [f"{number:012d}" for number in range(1, 5)]  # the last of them in the trash
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with a_world() as world:
-        world.fill(account_items())
-        yield world
 
 
 @pytest.fixture

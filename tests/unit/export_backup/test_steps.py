@@ -6,7 +6,6 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +16,8 @@ from shared.backup import State
 from tests.reading import csv_records, undo, xml_root
 from tests.unit.export_backup.running_backup import (
     ACCOUNT_ID,
+    ARCHIVE,
+    CUT,
     OWN,
     RECORDS,
     RETENTION,
@@ -27,16 +28,6 @@ from tests.unit.export_backup.running_backup import (
     account_items,
 )
 from tests.unit.export_backup.s3_bucket import BUCKET
-
-ARCHIVE = {"bytes": 1000, "records": 7, "replaced": 1}
-CUT = "000000000002"
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with a_world() as world:
-        world.fill(account_items())
-        yield world
 
 
 def unzipped(archive: bytes) -> dict[str, bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -17,6 +16,7 @@ from shared.backup import State
 from shared.store import Superseded
 from tests.unit.export_backup.running_backup import (
     ACCOUNT_ID,
+    ARCHIVE,
     OTHER,
     OWN,
     RECORDS,
@@ -24,19 +24,8 @@ from tests.unit.export_backup.running_backup import (
     WRITTEN,
     SlowSource,
     World,
-    a_world,
     account_items,
 )
-
-ARCHIVE = {"bytes": 1000, "records": 7, "replaced": 1}
-CUT = "000000000002"
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with a_world() as world:
-        world.fill(account_items())
-        yield world
 
 
 def test_a_late_attempt_at_a_unit_leaves_the_archive_untouched(world: World) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,22 +14,11 @@ from shared.backup import Failure, Reason, State
 from shared.store import Superseded
 from tests.unit.export_backup.running_backup import (
     ACCOUNT_ID,
+    CUT,
     OWN,
     WHOLE,
     World,
-    a_world,
-    account_items,
 )
-
-ARCHIVE = {"bytes": 1000, "records": 7, "replaced": 1}
-CUT = "000000000002"
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with a_world() as world:
-        world.fill(account_items())
-        yield world
 
 
 def test_failing_frees_the_account_and_says_why(world: World) -> None:
