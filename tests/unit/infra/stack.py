@@ -20,6 +20,8 @@ TEMPLATE = ROOT / "infra" / "template.yaml"
 OPERATIONS = ROOT / "infra" / "operations.yaml"
 WORKFLOW = ROOT / "infra" / "workflow.asl.json"
 
+FUNCTIONS = ["RequestBackupFunction", "ExportBackupFunction", "NotifyFunction", "SweepBackupsFunction"]
+
 Resource = dict[str, Any]
 
 

@@ -11,6 +11,7 @@ from cfnlint.api import lint  # type: ignore[import-untyped]
 from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 
 from tests.unit.infra.stack import (
+    FUNCTIONS,
     ROOT,
     TEMPLATE,
     functions,
@@ -23,7 +24,6 @@ from tests.unit.infra.stack import (
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-FUNCTIONS = ["RequestBackupFunction", "ExportBackupFunction", "NotifyFunction", "SweepBackupsFunction"]
 # X-Ray and log delivery know no resources.
 MAY_NAME_NO_RESOURCE = {"Trace", "DeliverLogs"}
 # What S3 has no smaller resource for than the bucket.

@@ -14,6 +14,7 @@ import pytest
 
 from functions.export_backup.limits import Limits
 from tests.unit.infra.stack import (
+    FUNCTIONS,
     ROOT,
     functions,
     listed,
@@ -24,9 +25,6 @@ from tests.unit.infra.stack import (
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
-FUNCTIONS = ["RequestBackupFunction", "ExportBackupFunction", "NotifyFunction", "SweepBackupsFunction"]
 
 
 def test_every_parameter_says_what_it_is_and_stands_in_a_group() -> None:
