@@ -2,7 +2,7 @@
 
 botocore describes every service of AWS in JSON, and reads what it needs of that when a client is made, so
 each new Lambda does. Only what makes clients work is kept: the services that the function calls, without the
-texts of their documentation, which are three quarters of a description, and of the endpoints of all services
+texts of their documentation, which are most of a description, and of the endpoints of all services
 in all regions those of the services that are kept. Nor are they gzipped: the package is zipped as a whole.
 """
 
@@ -44,12 +44,11 @@ def _written(content: Any) -> str:
 
 
 def _without_documentation(node: Any) -> Any:
-    """A member of a structure may have that name too, and is no text."""
+    """Texts are emptied, for botocore looks some up. What else has that name stays: a structure's member."""
     if isinstance(node, dict):
         return {
-            name: _without_documentation(value)
+            name: "" if name == "documentation" and isinstance(value, str) else _without_documentation(value)
             for name, value in node.items()
-            if not (name == "documentation" and isinstance(value, str))
         }
     return [_without_documentation(value) for value in node] if isinstance(node, list) else node
 
