@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import cold_start, pictures, report
+from bench import both_cores, cold_start, pictures, report
 from bench.copies import repeated
 from bench.pages import recorded
 from bench.report import Results
@@ -79,21 +79,21 @@ def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, 
         )
     in_two = whole if quick else recorded(_IN_TWO_UNITS)
     runner.check_units(in_two, (2, *_UNITS[1:]))
+    gains = both_cores.gains(rounds)
+    two_units = [
+        Ladder(
+            f"Two units on two cores, {latency * 1000:.0f} ms before each page",
+            "Each in a process of its own, then assembled by one; the server works on the same cores.",
+            in_two.records,
+            runner.units(in_two, (1, 2), latency, lambda _: rounds),
+        )
+        for latency in (0, _REAL_LATENCY)
+    ]
+    gains += both_cores.gains(rounds)
 
     def often(units: int) -> int:
         """That of each lap one run meets no neighbour; more units than are compared run once."""
         return 1 if quick or units > _COMPARED else _ROUNDS_OF_LAPS
-
-    two_units = [
-        Ladder(
-            f"Two units on two cores, {latency * 1000:.0f} ms before each page",
-            "Each in a process of its own, then assembled by one; the server works on the same cores. Each "
-            "sixteenth of the account is timed by itself and counts as in its fastest run.",
-            in_two.records,
-            runner.units(in_two, (1, 2), latency, often),
-        )
-        for latency in (0, _REAL_LATENCY)
-    ]
 
     side_by_side = Ladder(
         f"Units side by side, {_NEAR * 1000:.0f} ms before each page",
@@ -107,7 +107,7 @@ def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, 
         made = repeated(in_two, _TIMES) if size == in_two.comments * _TIMES else recorded(size)
         _say(f"· {made.records:,} records")
         races.append(runner.race(made, _CSV_ONLY, dict.fromkeys(_CSV_ONLY, fewer)))
-    return Results(races, ladders, two_units, side_by_side, starts, runner.ceiling)
+    return Results(races, ladders, two_units, gains, side_by_side, starts, runner.ceiling)
 
 
 def _say(line: str) -> None:

@@ -30,6 +30,8 @@ class Results:
     """The first is the main one, of all contenders."""
     latencies: Sequence[Ladder]
     two_units: Sequence[Ladder]
+    both_cores: Sequence[float]
+    """What two cores gave to a plain loop, of each round; no contender's work."""
     side_by_side: Ladder
     cold_starts: Sequence[ColdStart]
     server: str
@@ -86,6 +88,9 @@ def _promises(results: Results) -> Iterator[tuple[str, str, str]]:
         yield f"{one.title}: with ÷ without", f"{one.share(one.rungs[-1]):.2f}", "≤ 1.25"
     for one in results.two_units:
         yield f"{one.title}: 1 unit ÷ 2 units", f"{1 / one.share(one.rungs[-1]):.2f}", "≥ 1.70"
+    gains = results.both_cores
+    what = "A plain loop on one core ÷ its halves on two"
+    yield f"{what}: what the machine gives", f"{median(gains):.2f} ({min(gains):.2f}–{max(gains):.2f})", ""
     one = results.side_by_side
     for rung in one.rungs[1:]:
         aim = "≤ 1.15" if rung.units <= 16 else ""
@@ -129,7 +134,7 @@ def ladder(one: Ladder) -> str:
         "",
         f"{one.records:,} records. {one.note}",
         "",
-        "| | time ÷ first | time ÷ ideal | seconds (from–to) | of it assembling | core busy | CPU s "
+        "| | time ÷ first | time ÷ ideal | seconds (from–to) | of it assembling | cores busy | CPU s "
         "| peak MB of a unit | runs |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]

@@ -44,7 +44,7 @@ class Measurement:
     assembly_seconds: float = 0
     """Those of `seconds` in which the archive was assembled, where that is measured."""
     laps: tuple[tuple[float, ...], ...] = ()
-    """Of each unit the seconds that it took for the parts of it, where that is measured."""
+    """Where units ran alone, one after the other: of each the seconds that it took for the parts of it."""
 
 
 def prepared(name: str, place: Place) -> Callable[[], None]:

@@ -42,8 +42,8 @@ class Rung:
 
     @property
     def seconds(self) -> float:
-        """Of units the slowest one's, of which each lap counts as in its fastest run, and that of assembling;
-        of what has no laps the median."""
+        """Of units that ran alone the slowest one's, of which each lap counts as in its fastest run, and that
+        of assembling; of others the median."""
         units: list[float] = [
             sum(min(runs) for runs in zip(*laps, strict=True))
             for laps in zip(*(run.laps for run in self.runs), strict=True)
@@ -54,7 +54,7 @@ class Rung:
 
     @property
     def busy(self) -> float:
-        """How much of its core a unit kept busy."""
+        """Cores that computed, of those that the units had."""
         return median(
             run.cpu_seconds / (sum(map(sum, run.laps)) + run.assembly_seconds if run.laps else run.seconds)
             for run in self.runs

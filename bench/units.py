@@ -88,9 +88,8 @@ def _cpu_seconds() -> float:
 def together(export: Export, units: Sequence[Unit]) -> tuple[list[Result], float]:
     """What all of them brought, and the seconds that they took side by side."""
     there = cores.all_cores()
-    laps = _laps_of_each(units)
     workers = [
-        _Worker(export, number, unit, laps, [there[number % len(there)]]) for number, unit in enumerate(units)
+        _Worker(export, number, unit, 1, [there[number % len(there)]]) for number, unit in enumerate(units)
     ]
     begun = time.perf_counter()
     for worker in workers:
@@ -103,14 +102,10 @@ def alone(export: Export, units: Sequence[Unit]) -> tuple[list[Result], float]:
     """What all of them brought, and the seconds that the slowest took."""
     results: list[Result] = []
     for number, unit in enumerate(units):
-        worker = _Worker(export, number, unit, _laps_of_each(units), cores.contenders())
+        worker = _Worker(export, number, unit, max(1, LAPS // len(units)), cores.contenders())
         worker.begin()
         results.append(worker.result())
     return results, max(sum(laps) for *_, laps in results)
-
-
-def _laps_of_each(units: Sequence[Unit]) -> int:
-    return max(1, LAPS // len(units))
 
 
 _WAYS = {"together": together, "alone": alone}
@@ -126,7 +121,7 @@ def measured(place: Place, way: str, count: int) -> Measurement:
     assembling = time.perf_counter() - begun
     cpu_seconds = _cpu_seconds() - before + sum(cpu for _, cpu, *_ in results)
     peak = max(peak for _, _, peak, _ in results)
-    laps = tuple(laps for *_, laps in results)
+    laps = tuple(laps for *_, laps in results) if way == "alone" else ()
     return Measurement(exporting + assembling, cpu_seconds, peak, assembling, laps)
 
 

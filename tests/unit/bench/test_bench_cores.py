@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import cores, pages
+from bench import both_cores, cores, pages
 from bench.server import serving
 
 
@@ -34,6 +34,23 @@ def test_the_server_stays_on_the_cores_that_it_is_given(tmp_path: Path) -> None:
         assert url.startswith("http://127.0.0.1:")
         (server,) = children() - before
         assert os.sched_getaffinity(server) == {core}
+
+
+def test_a_loop_on_one_core_is_compared_with_its_halves_on_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_machine_with(monkeypatch, {1, 4, 6})
+    seconds = {(1,): 3.0, (1, 4): 2.0}
+    turns = {(1,): 100, (1, 4): 50}
+
+    def took(on: list[int], number: int) -> float:
+        assert number == turns[tuple(on)]
+        return seconds[tuple(on)]
+
+    monkeypatch.setattr(both_cores, "_seconds", took)
+    assert both_cores.gains(2, turns=100) == [1.5, 1.5]
+
+
+def test_loops_run_on_whatever_cores_there_are() -> None:
+    assert min(both_cores.gains(2, turns=1_000)) > 0
 
 
 def children() -> set[int]:

@@ -48,6 +48,7 @@ def results() -> Results:
         [race(48_000), race(480_000, "limit", "ours")],
         [late],
         [ladder("Two units", units_1=9, units_2=5), ladder("Two late units", units_1=18, units_2=10)],
+        [1.5, 1.9, 1.4],
         ladder("Side by side", units_1=32, units_4=8, units_16=2.2),
         [
             ColdStart("NotifyFunction", [300, 900, 310], [250, 260, 270], [("botocore", 90.0)], 6_900, True),
@@ -77,7 +78,7 @@ def test_units_are_compared_with_one_and_with_the_ideal() -> None:
     assert row(table, "4 units")[4:] == ["0.25", "0.38", "3.00", "80", "3"]
 
 
-def test_units_take_as_long_as_the_slowest_without_what_neighbours_took() -> None:
+def test_units_that_ran_alone_take_as_long_as_the_slowest_without_what_neighbours_took() -> None:
     one = [Measurement(20.0, 3.0, 80.0, 1.0, laps) for laps in (((5.0, 3.0),), ((4.0, 9.0),))]
     two = [Measurement(9.0, 3.0, 80.0, assembling, laps) for assembling, laps in (
         (0.5, ((9.0,), (4.0,))), (0.25, ((3.0,), (7.0,))))]  # fmt: skip
@@ -93,6 +94,8 @@ def test_what_was_promised_stands_first_with_what_was_measured() -> None:
     assert row(text, "ours, with XML ÷ the limit, with XML, time")[1:] == ["1.50", "≤ 2.50"]
     assert row(text, "Late pages: with ÷ without")[1] == "1.10"
     assert row(text, "Two units: 1 unit ÷ 2 units")[1] == "1.80"
+    machine = "A plain loop on one core ÷ its halves on two: what the machine gives"
+    assert row(text, machine)[1:] == ["1.50 (1.40–1.90)", ""]
     assert row(text, "Side by side: 16 units ÷ ideal")[1] == "1.10"
     assert row(text, "peak memory, 480,000 records ÷ 48,000")[1] == "1.00"
     assert row(text, "import of NotifyFunction")[1:] == ["310 ms", "≤ 400 ms"]

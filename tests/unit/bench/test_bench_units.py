@@ -90,8 +90,8 @@ def test_several_units_make_the_archive_that_one_makes(
         assert sink.open_uploads == 0
     assert contents.require_same(one, several, theirs_escaped=True) > 2_600
     assert 0 < measured.assembly_seconds < measured.seconds
-    assert [len(laps) for laps in measured.laps] == [5, 5, 5]
-    slowest = max(map(sum, measured.laps))
+    assert [len(laps) for laps in measured.laps] == ([5, 5, 5] if way == "alone" else [])
+    slowest = max(map(sum, measured.laps), default=0.0)
     assert 0 <= slowest <= measured.seconds - measured.assembly_seconds + 1e-6
     assert measured.cpu_seconds > 0
     assert 30 < measured.peak_mb < 500
