@@ -97,7 +97,7 @@ def handler_of(package: Path, directory: Path) -> Imported:
 def boto3_alone() -> Imported:
     statement = "import boto3; boto3.client('dynamodb'); boto3.client('s3')"
     place = Path(boto3.__file__).parent.parent
-    return Imported("boto3 alone, with clients for DynamoDB and S3", place, statement, _ENVIRONMENT)
+    return Imported("boto3 alone, with two clients", place, statement, _ENVIRONMENT)
 
 
 def _unzipped(package: Path, directory: Path) -> tuple[Path, float]:

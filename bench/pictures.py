@@ -31,6 +31,7 @@ def drawn(results: Results) -> Mapping[str, str]:
             "Import of a package, as SAM zips it, and of boto3 alone",
             {start.name: median(start.milliseconds) for start in results.cold_starts},
             "ms",
+            [start.name for start in results.cold_starts if start.ours],
         ),
     }
     if len({race.records for race in results.races}) > 1:
@@ -42,14 +43,15 @@ def drawn(results: Results) -> Mapping[str, str]:
 def _ratios(main: Race, title: str, kind: str) -> str:
     ours = f"ours{kind}"
     names = [name for name in main.runs if name.endswith("-xml") == bool(kind) and name != ours]
-    return svg.bars(title, {_SHORT[name]: main.times(name, ours) for name in [ours, *names]}, "×")
+    times = {_SHORT[name]: main.times(name, ours) for name in [ours, *names]}
+    return svg.bars(title, times, "×", [_SHORT[ours]])
 
 
 def _two_units(results: Results) -> str:
     seconds: dict[str, float] = {}
     for ladder, when in zip(results.two_units, ("", ", 45 ms a page"), strict=True):
         seconds |= {f"{rung.label}{when}": rung.seconds for rung in ladder.rungs}
-    return svg.bars(f"Units on two cores, {results.two_units[0].records:,} records", seconds, "s")
+    return svg.bars(f"Units on two cores, {results.two_units[0].records:,} records", seconds, "s", seconds)
 
 
 def _side_by_side(results: Results) -> str:
@@ -62,6 +64,7 @@ def _side_by_side(results: Results) -> str:
             "measured": [(rung.units, rung.seconds) for rung in ladder.rungs],
             "ideal": [(rung.units, ladder.ideal(rung)) for rung in ladder.rungs],
         },
+        "measured",
     )
 
 
@@ -71,4 +74,6 @@ def _against_records(races: Sequence[Race], up: str, of: Callable[[Race, str], f
         for name in race.runs:
             if not name.endswith("-xml"):
                 series.setdefault(_SHORT[name], []).append((race.records, of(race, name)))
-    return svg.lines(f"{up[0].upper()}{up[1:]} against number of records", "records", up, series)
+    return svg.lines(
+        f"{up[0].upper()}{up[1:]} against number of records", "records", up, series, _SHORT["ours"]
+    )

@@ -6,10 +6,12 @@ Text is dark grey on a light ground of its own, so that they are read on GitHub'
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
+from itertools import cycle
 
-_COLOURS = ("#0a6e5c", "#b4451f", "#3b5ba5", "#8a6d00", "#7a3e8e", "#555555")
+_OURS = "#0a6e5c"
+_OTHERS = ("#b4451f", "#3b5ba5", "#8a6d00", "#7a3e8e", "#555555")
 _HEAD = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
     'font-family="system-ui, sans-serif" font-size="13" fill="#222">'
@@ -20,8 +22,8 @@ _HEAD = (
 Points = Sequence[tuple[float, float]]
 
 
-def bars(title: str, values: Mapping[str, float], unit: str) -> str:
-    """One horizontal bar per name, its value written at its end."""
+def bars(title: str, values: Mapping[str, float], unit: str, ours: Collection[str]) -> str:
+    """One horizontal bar per name, its value written at its end; green is what is ours."""
     width, left, row = 720, 250, 34
     height = 48 + row * len(values) + 10
     scale = (width - left - 90) / max(values.values())
@@ -31,15 +33,15 @@ def bars(title: str, values: Mapping[str, float], unit: str) -> str:
         parts.append(f'<text x="{left - 10}" y="{y + 17}" text-anchor="end">{escape(name)}</text>')
         parts.append(
             f'<rect x="{left}" y="{y}" width="{max(1.0, value * scale):.1f}" height="24" '
-            f'fill="{_COLOURS[min(number, 1)]}"/>'
+            f'fill="{_OURS if name in ours else _OTHERS[0]}"/>'
         )
         end = left + value * scale + 8
         parts.append(f'<text x="{end:.1f}" y="{y + 17}">{_figures(value)} {escape(unit)}</text>')
     return "".join(parts) + "</svg>\n"
 
 
-def lines(title: str, across: str, up: str, series: Mapping[str, Points]) -> str:
-    """One line per name over two logarithmic axes; every value is above zero."""
+def lines(title: str, across: str, up: str, series: Mapping[str, Points], ours: str) -> str:
+    """One line per name over two logarithmic axes; every value is above zero. Green is ours."""
     width, height, left, top, right, bottom = 720, 420, 80, 48, 190, 60
     points = [point for line in series.values() for point in line]
     x_low, x_high = _decades([x for x, _ in points])
@@ -66,8 +68,9 @@ def lines(title: str, across: str, up: str, series: Mapping[str, Points]) -> str
         f'<text x="18" y="{(top + height - bottom) / 2:.0f}" text-anchor="middle" '
         f'transform="rotate(-90 18 {(top + height - bottom) / 2:.0f})">{escape(up)}</text>'
     )
+    others = cycle(_OTHERS)
     for number, (name, line) in enumerate(series.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = _OURS if name == ours else next(others)
         places = [place(x, y) for x, y in sorted(line)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')

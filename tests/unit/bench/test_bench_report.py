@@ -126,3 +126,16 @@ def test_pictures_are_svg_that_shows_everybody() -> None:
     assert "10.00 s" in words["bench-cores.svg"]
     assert "ideal" in words["bench-units.svg"]
     assert "310 ms" in words["bench-cold-start.svg"]
+
+
+def test_what_is_ours_is_green_in_every_picture() -> None:
+    drawn = pictures.drawn(results())
+    for name, ours, others in (
+        ("bench-ratio.svg", 1, 2),
+        ("bench-cold-start.svg", 1, 1),
+        ("bench-cores.svg", 4, 0),
+        ("bench-memory.svg", 1, 2),
+    ):
+        picture = ElementTree.fromstring(drawn[name])  # noqa: S314  ours
+        bars = [rect.get("fill") for rect in picture.iter("{http://www.w3.org/2000/svg}rect")][1:]
+        assert (bars.count("#0a6e5c"), len(bars) - bars.count("#0a6e5c")) == (ours, others), name
