@@ -88,7 +88,7 @@ def test_units_that_ran_alone_take_as_long_as_the_slowest_without_what_neighbour
 
 
 def test_what_was_promised_stands_first_with_what_was_measured() -> None:
-    text = report.markdown(results(), quick=True)
+    text = report.markdown(results(), quick=False)
     assert text.index("In one look") < text.index("48,000 records")
     assert row(text, f"{report.TITLES['ordinary']} ÷ ours, time")[1:] == ["12.00", "≥ 10"]
     assert row(text, "ours, with XML ÷ the limit, with XML, time")[1:] == ["1.50", "≤ 2.50"]
@@ -100,6 +100,13 @@ def test_what_was_promised_stands_first_with_what_was_measured() -> None:
     assert row(text, "peak memory, 480,000 records ÷ 48,000")[1] == "1.00"
     assert row(text, "import of NotifyFunction")[1:] == ["310 ms", "≤ 400 ms"]
     assert row(text, "import of boto3 alone")[1:] == ["410 ms", ""]  # nobody's promise
+
+
+def test_a_quick_run_is_compared_with_no_aim() -> None:
+    text = report.markdown(results(), quick=True)
+    assert "too small" in text
+    assert row(text, "import of NotifyFunction")[1:] == ["310 ms", ""]
+    assert "too small" not in report.markdown(results(), quick=False)
 
 
 def test_imports_are_shown_next_to_boto3_alone() -> None:
