@@ -74,10 +74,7 @@ def measured(rounds: int, say: stack.Say = stack.quiet) -> list[ColdStart]:
 
 
 def timed(all_imported: Sequence[Imported], rounds: int) -> list[ColdStart]:
-    starts = [
-        ColdStart(one.name, [], [], _heaviest(one), one.kilobytes, ours=one.kilobytes is not None)
-        for one in all_imported
-    ]
+    starts = [ColdStart(one.name, [], [], _heaviest(one), one.kilobytes) for one in all_imported]
     for _ in range(rounds):
         for one, start in zip(all_imported, starts, strict=True):
             wall, cpu = map(float, _run(one).stdout.split())

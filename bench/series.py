@@ -90,8 +90,11 @@ class ColdStart:
     heaviest: Sequence[tuple[str, float]]
     """Modules and packages with their milliseconds, imports of their own not counted."""
     kilobytes: float | None
-    """The package, zipped, of ours."""
-    ours: bool
+    """The package, zipped; only ours have one."""
+
+    @property
+    def ours(self) -> bool:
+        return self.kilobytes is not None
 
 
 def seconds(runs: Sequence[Measurement]) -> float:

@@ -2,8 +2,8 @@
 
 botocore describes every service of AWS in JSON, and reads what it needs of that when a client is made, so
 each new Lambda does. Only what makes clients work is kept: the services that the function calls, without the
-texts of their documentation, which are most of a description, and of the endpoints of all services
-in all regions those of the services that are kept. Nor are they gzipped: the package is zipped as a whole.
+texts of their documentation, which are most of a description, and of the endpoints of all services in all
+regions those of the services that are kept. Nor are they gzipped: the package is zipped as a whole.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def keep_services(data: Path, services: set[str]) -> None:
         elif entry.is_file() and not _OF_ALL_SERVICES.search(entry.name):
             entry.unlink()
     for file in sorted(data.rglob("*.json*")):
-        content = _without_documentation(json.loads(_text(file)))
+        content = json.loads(_json(file), object_hook=_without_text)
         file.unlink()
         file.with_suffix("" if file.suffix == ".gz" else ".json").write_text(_written(content))
     _keep_endpoints(data)
 
 
-def _text(file: Path) -> bytes:
+def _json(file: Path) -> bytes:
     return gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
 
 
@@ -43,14 +43,9 @@ def _written(content: Any) -> str:
     return json.dumps(content, separators=(",", ":"))
 
 
-def _without_documentation(node: Any) -> Any:
-    """Texts are emptied, for botocore looks some up. What else has that name stays: a structure's member."""
-    if isinstance(node, dict):
-        return {
-            name: "" if name == "documentation" and isinstance(value, str) else _without_documentation(value)
-            for name, value in node.items()
-        }
-    return [_without_documentation(value) for value in node] if isinstance(node, list) else node
+def _without_text(node: dict[str, Any]) -> dict[str, Any]:
+    """Emptied, for botocore looks some up. A structure's member may have that name too, and is no text."""
+    return node | {"documentation": ""} if isinstance(node.get("documentation"), str) else node
 
 
 def _keep_endpoints(data: Path) -> None:

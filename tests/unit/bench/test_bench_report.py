@@ -51,8 +51,8 @@ def results() -> Results:
         [1.5, 1.9, 1.4],
         ladder("Side by side", units_1=32, units_4=8, units_16=2.2),
         [
-            ColdStart("NotifyFunction", [300, 900, 310], [250, 260, 270], [("botocore", 90.0)], 6_900, True),
-            ColdStart("boto3 alone", [410, 400, 420], [410, 400, 420], [("boto3", 80.0)], None, False),
+            ColdStart("NotifyFunction", [300, 900, 310], [250, 260, 270], [("botocore", 90.0)], 6_900),
+            ColdStart("boto3 alone", [410, 400, 420], [410, 400, 420], [("boto3", 80.0)], None),
         ],
         "fast",
     )

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from shared.audit import Entry, Event
+from shared.audit import Actor, Entry, Event
 from shared.backup import Backup, Failure, Person, Reason, State, new_backup
 from shared.link import Link
 from shared.store import BackupStore, failed
@@ -21,6 +21,8 @@ from tests.faults import Line
 TABLE, AUDIT_TABLE = "backups", "audit"
 ANN = Person(sub="sub-of-ann", name="Ann", email="ann@example.com", language="nl")
 BOB = Person(sub="sub-of-bob", name="Bob", email="bob@example.com", language="en")
+BY_ANN, BY_BOB = Actor(ANN.sub, ANN.name), Actor(BOB.sub, BOB.name)
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 THROTTLED = (400, "ProvisionedThroughputExceededException")
 TWICE = Config(retries={"mode": "standard", "total_max_attempts": 2})
 _numbers = count(1)

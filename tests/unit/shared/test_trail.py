@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from shared import audit
-from shared.audit import Actor, Entry, Event, MadeLink, Way
+from shared.audit import Entry, Event, MadeLink, Way
 from shared.aws_errors import may_pass
 from shared.backup import Failure, Reason, State
 from shared.store import AlreadyRunning, Superseded, cancelled, failed
@@ -19,13 +18,13 @@ from shared.transactions import TRIES
 from tests.unit.shared.backups_table import (
     ANN,
     BOB,
+    BY_ANN,
+    BY_BOB,
+    DAY,
+    SECOND,
     THROTTLED,
     BackupsTable,
 )
-
-SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
-BY_ANN, BY_BOB = Actor("sub-of-ann", "Ann"), Actor("sub-of-bob", "Bob")
-
 
 # --- what is entered ---
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
 
 import pytest
 
 from shared import audit
-from shared.audit import Actor, Entry, Event, Way
+from shared.audit import Entry, Event, Way
 from shared.backup import UnknownFormat
 from shared.store import cancelled
 from shared.trail import Trail
@@ -16,14 +15,13 @@ from tests.unit.shared.backups_table import (
     ANN,
     AUDIT_TABLE,
     BOB,
+    BY_BOB,
+    DAY,
+    SECOND,
     TABLE,
     BackupsTable,
     next_account_id,
 )
-
-SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
-BY_ANN, BY_BOB = Actor("sub-of-ann", "Ann"), Actor("sub-of-bob", "Bob")
-
 
 # --- reading ---
 
