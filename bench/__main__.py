@@ -33,13 +33,13 @@ _HUGE = _IN_TWO_UNITS * _TIMES
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--quick", action="store_true", help="small sizes, about two minutes")
-    parser.add_argument("--sizes", type=int, nargs="+", help="numbers of comments; the first is the main one")
+    parser.add_argument(
+        "--sizes", type=_from_one, nargs="+", help="numbers of comments; the first is the main one"
+    )
     parser.add_argument("--huge", action="store_true", help="ten million records as well")
-    parser.add_argument("--rounds", type=int, help="how often each runs; 5, with --quick 2")
+    parser.add_argument("--rounds", type=_from_one, help="how often each runs; 5, with --quick 2")
     parser.add_argument("--tls", action="store_true", help="HTTPS, with a certificate made for it")
     arguments = parser.parse_args()
-    if min(arguments.rounds or 1, *(arguments.sizes or [1])) < 1:
-        parser.error("--rounds and --sizes are numbers from 1 on")
     quick: bool = arguments.quick
     # A comment comes with another record: recipients, responses, files.
     main_size, *sizes = arguments.sizes or (
@@ -56,6 +56,12 @@ def main() -> None:
     for name, picture in pictures.drawn(results).items():
         (_ROOT / "docs" / name).write_text(picture)
     print(text)
+
+
+def _from_one(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
+    return int(text)
 
 
 def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, quick: bool) -> Results:
