@@ -47,10 +47,9 @@ def main() -> None:
     )
     sizes += [_HUGE] if arguments.huge else []
     rounds = arguments.rounds or (2 if quick else 5)
-    with TemporaryDirectory() as directory:
-        results = _measured(
-            Runner(Path(directory), _say, tls=arguments.tls), main_size, sizes, rounds, quick=quick
-        )
+    with TemporaryDirectory() as directory, cold_start.imports(_say) as imports:
+        runner = Runner(Path(directory), _say, tls=arguments.tls)
+        results = _measured(runner, imports, main_size, sizes, rounds, quick=quick)
     text = report.markdown(results, quick=quick)
     (_ROOT / "bench" / "results.md").write_text(text)
     for name, picture in pictures.drawn(results).items():
@@ -64,14 +63,17 @@ def _from_one(text: str) -> int:
     return int(text)
 
 
-def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, quick: bool) -> Results:
+def _measured(
+    runner: Runner, imports: cold_start.Imports, main_size: int, sizes: list[int], rounds: int, *, quick: bool
+) -> Results:
     fewer = min(rounds, 3)
-    starts = cold_start.measured(rounds * 4, _say)
+    imports.run(rounds)
     whole = recorded(main_size)
     _say(f"· {whole.records:,} records")
     # Peers take ten times as long.
     few_of_peers = {name: rounds if name.startswith(("ours", "limit")) else fewer for name in CONTENDERS}
     races = [runner.race(whole, tuple(CONTENDERS), few_of_peers)]
+    imports.run(rounds)
     ladders = []
     for name, kind in (("ours", "CSV only"), ("ours-xml", "with XML")):
         latencies = {"no latency": 0, f"{_REAL_LATENCY * 1000:.0f} ms": _REAL_LATENCY}
@@ -84,18 +86,21 @@ def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, 
             )
         )
     in_two = whole if quick else recorded(_IN_TWO_UNITS)
+    imports.run(rounds)
     runner.check_units(in_two, (2, *_UNITS[1:]))
+    imports.run(rounds)
     gains = both_cores.gains(rounds)
     two_units = [
         Ladder(
             f"Two units on two cores, {latency * 1000:.0f} ms before each page",
-            "Each in a process of its own, then assembled by one; the server works on the same cores.",
+            "Each in a process and on a core of its own, then assembled by one; so many has the server too.",
             in_two.records,
             runner.units(in_two, (1, 2), latency, lambda _: rounds),
         )
         for latency in (0, _REAL_LATENCY)
     ]
     gains += both_cores.gains(rounds)
+    imports.run(rounds)
 
     def often(units: int) -> int:
         """That of each lap one run meets no neighbour; more units than are compared run once."""
@@ -109,11 +114,13 @@ def _measured(runner: Runner, main_size: int, sizes: list[int], rounds: int, *, 
         in_two.records * _TIMES,
         runner.units(repeated(in_two, _TIMES), _UNITS, _NEAR, often, alone=True),
     )
+    imports.run(rounds)
     for size in sizes:
         made = repeated(in_two, _TIMES) if size == in_two.comments * _TIMES else recorded(size)
         _say(f"· {made.records:,} records")
         races.append(runner.race(made, _CSV_ONLY, dict.fromkeys(_CSV_ONLY, fewer)))
-    return Results(races, ladders, two_units, gains, side_by_side, starts, runner.ceiling)
+    imports.run(rounds)
+    return Results(races, ladders, two_units, gains, side_by_side, imports.starts, runner.ceiling)
 
 
 def _say(line: str) -> None:

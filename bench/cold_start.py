@@ -16,6 +16,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,22 +66,29 @@ class Imported:
     kilobytes: float | None = None
 
 
-def measured(rounds: int, say: stack.Say = stack.quiet) -> list[ColdStart]:
-    """Builds what is not built yet, and imports each handler and boto3 so many times, in turns."""
+class Imports:
+    """What is imported, in turns, whenever somebody has the time for it: the machine of one minute is half as
+    fast as that of another, so that all runs of one minute would tell of the minute."""
+
+    def __init__(self, all_imported: Sequence[Imported]) -> None:
+        self._all = all_imported
+        self.starts = [ColdStart(one.name, [], [], _heaviest(one), one.kilobytes) for one in all_imported]
+
+    def run(self, rounds: int) -> None:
+        for _ in range(rounds):
+            for one, start in zip(self._all, self.starts, strict=True):
+                wall, cpu = map(float, _run(one).stdout.split())
+                start.milliseconds.append(wall)
+                start.cpu_milliseconds.append(cpu)
+
+
+@contextmanager
+def imports(say: stack.Say) -> Iterator[Imports]:
+    """Of each handler, and of boto3. Builds what is not built yet."""
     build = stack.build(say).parent
     with TemporaryDirectory() as directory:
         handlers = [handler_of(build / name, Path(directory)) for name in HANDLERS]
-        return timed([*handlers, boto3_alone()], rounds)
-
-
-def timed(all_imported: Sequence[Imported], rounds: int) -> list[ColdStart]:
-    starts = [ColdStart(one.name, [], [], _heaviest(one), one.kilobytes) for one in all_imported]
-    for _ in range(rounds):
-        for one, start in zip(all_imported, starts, strict=True):
-            wall, cpu = map(float, _run(one).stdout.split())
-            start.milliseconds.append(wall)
-            start.cpu_milliseconds.append(cpu)
-    return starts
+        yield Imports([*handlers, boto3_alone()])
 
 
 def handler_of(package: Path, directory: Path) -> Imported:
@@ -136,8 +144,10 @@ def _values(settings: str) -> Iterator[tuple[str, str]]:
 
 def main() -> None:
     cores.stay_on(cores.contenders())
-    for start in measured(7, print):
-        print(start)
+    with imports(print) as of_all:
+        of_all.run(7)
+        for start in of_all.starts:
+            print(start)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,14 @@ def servers() -> list[int]:
     return all_cores()[:-1] or all_cores()
 
 
+def of_units(count: int) -> list[int]:
+    """Those of so many units side by side: one for each, as far as there are, which are the server's as well.
+
+    Had the server more, it would work beside one unit on a core that two units have to share with it.
+    """
+    return all_cores()[:count]
+
+
 def stay_on(cores: Iterable[int]) -> None:
     """Binds this process to these cores, with every thread and every process that it starts from now on."""
     os.sched_setaffinity(0, cores)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from bench import certificate, cores
@@ -89,20 +90,24 @@ class Runner:
         *,
         alone: bool = False,
     ) -> list[Rung]:
-        """Ours in so many units: side by side on all cores, which they share with the server, or each alone
+        """Ours in so many units: side by side on as many cores, which they share with a server, or each alone
         on its core. So many units run as often as `rounds` says."""
         way = "alone" if alone else "together"
-        with serving(made.directory, cores.servers() if alone else cores.all_cores(), self._tls) as url:
-            if not alone:  # the server learns where records lie, which would take of the same cores
-                self._run_units(url, made, way, 1)
+        with ExitStack() as servers:
+            urls: dict[tuple[int, ...], str] = {}
             steps: dict[str, tuple[int, Callable[[], Measurement]]] = {}
             for count in counts:
+                on = tuple(cores.servers() if alone else cores.of_units(count))
+                if on not in urls:
+                    urls[on] = servers.enter_context(serving(made.directory, on, self._tls))
+                    if not alone:  # the server learns where records lie, which would take of the same cores
+                        self._run_units(urls[on], made, way, count)
 
-                def run(count: int = count) -> Measurement:
+                def run(count: int = count, url: str = urls[on]) -> Measurement:
                     return self._run_units(url, made, way, count)
 
                 label = "1 unit" if count == 1 else f"{count} units"
-                steps[label] = (count, self._step(url, made, latency, run))
+                steps[label] = (count, self._step(urls[on], made, latency, run))
             return self._climb(steps, rounds)
 
     def _step(

@@ -2,7 +2,7 @@
 
     python -m bench.units together|alone COUNT URL RECORDING KEY [CERTIFICATE]    prints a Measurement as JSON
 
-Together they have every core, in turns, and so has the server. Where there are more units than cores, they
+Together they have a core each, which the server works on as well. Where there are more units than cores, they
 can be run alone, one after the other, as each Lambda has its own core: then the time is the slowest unit's
 and that of assembling. Processes, imports and clients are there before the clock begins, as in `bench.run`.
 """
@@ -86,8 +86,10 @@ def _cpu_seconds() -> float:
 
 
 def together(export: Export, units: Sequence[Unit]) -> tuple[list[Result], float]:
-    """What all of them brought, and the seconds that they took side by side."""
-    there = cores.all_cores()
+    """What all of them brought, and the seconds that they took side by side, on no more cores than they are.
+    What this process does afterwards is done on the same ones."""
+    there = cores.of_units(len(units))
+    cores.stay_on(there)
     workers = [
         _Worker(export, number, unit, 1, [there[number % len(there)]]) for number, unit in enumerate(units)
     ]

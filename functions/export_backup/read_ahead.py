@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from math import ceil
 from operator import itemgetter
 from typing import Any, Final
 
@@ -66,9 +67,9 @@ class Lookahead:
     """What several tables have under way: together a few answers, and what is waited for in any case.
 
     How many depends on how long they take to come, some 45 ms, or less, or more. So they are two at first; as
-    soon as time is lost with waiting, as many more as could have been written out in it, up to `most`; and
-    one less when for a while none was. An answer that holds hardly anything takes nobody's place.
-    `clock` gives seconds.
+    soon as more time is lost with waiting than is tolerated, as many more as could have been written out in
+    the rest, up to `most`; and one less when for a while it was not. An answer that holds hardly anything
+    takes nobody's place. `clock` gives seconds.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Lookahead:
         self._waited += waited
         self._taken += 1
         if self._waited > _TOLERATED:
-            self._window = min(self._window + round(self._waited / _A_PAGE), self._most)
+            self._window = min(self._window + ceil((self._waited - _TOLERATED) / _A_PAGE), self._most)
         elif self._taken >= _A_WHILE:
             self._window = max(self._window - 1, min(_AT_FIRST, self._most))
         else:

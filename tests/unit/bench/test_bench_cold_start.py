@@ -27,7 +27,10 @@ def test_a_package_is_imported_by_itself_with_the_bytecode_that_it_brings(tmp_pa
     compile_bytecode(package)
     (tmp_path / "unzipped").mkdir()
     handler = cold_start.handler_of(package, tmp_path / "unzipped")
-    (start,) = cold_start.timed([handler], 3)
+    imports = cold_start.Imports([handler])
+    imports.run(1)
+    imports.run(2)
+    (start,) = imports.starts
     assert start.name == "NotifyFunction"
     assert start.ours
     assert len(start.milliseconds) == len(start.cpu_milliseconds) == 3
@@ -40,7 +43,9 @@ def test_a_package_is_imported_by_itself_with_the_bytecode_that_it_brings(tmp_pa
 
 
 def test_boto3_alone_is_timed_without_anything_of_ours() -> None:
-    (start,) = cold_start.timed([cold_start.boto3_alone()], 2)
+    imports = cold_start.Imports([cold_start.boto3_alone()])
+    imports.run(2)
+    (start,) = imports.starts
     assert not start.ours
     assert len(start.milliseconds) == 2
     heaviest = dict(start.heaviest)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from bench import both_cores, cores, pages
+from bench import both_cores, cores, pages, runner
+from bench.run import Measurement
+from bench.runner import Runner
 from bench.server import serving
 
 
@@ -21,9 +25,41 @@ def test_a_contender_has_one_core_and_the_server_the_others(monkeypatch: pytest.
     assert cores.servers() == [1, 4]
 
 
+def test_one_unit_and_its_server_have_one_core_and_two_have_two(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = pages.recorded(50, kept_in=tmp_path)
+    on_a_machine_with(monkeypatch, {1, 4, 6})
+    given: list[tuple[int, ...]] = []
+    asked: dict[int, set[str]] = {1: set(), 2: set()}
+
+    @contextmanager
+    def serving(_: Path, on: tuple[int, ...], __: object) -> Iterator[str]:
+        given.append(tuple(on))
+        yield f"http://{len(given)}"
+
+    def run(_: Runner, url: str, __: object, way: str, count: int) -> Measurement:
+        asked[count].add(f"{way} {url}")
+        return Measurement(1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(runner, "serving", serving)
+    monkeypatch.setattr(runner, "ask", lambda *_: None)
+    monkeypatch.setattr(Runner, "_run_units", run)
+    measured = Runner(tmp_path, lambda _: None, tls=False)
+    measured.units(made, (1, 2), 0.0, lambda _: 2)
+    assert given == [(1,), (1, 4)]
+    assert asked == {1: {"together http://1"}, 2: {"together http://2"}}
+    given.clear()
+    asked[1].clear()
+    asked[2].clear()
+    measured.units(made, (1, 2), 0.0, lambda _: 2, alone=True)
+    assert given == [(1, 4)]
+    assert asked == {1: {"alone http://1"}, 2: {"alone http://1"}}
+
+
 def test_on_one_core_nobody_is_bound_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
     on_a_machine_with(monkeypatch, {3})
-    assert cores.contenders() == cores.servers() == [3]
+    assert cores.contenders() == cores.servers() == cores.of_units(2) == [3]
 
 
 def test_the_server_stays_on_the_cores_that_it_is_given(tmp_path: Path) -> None:

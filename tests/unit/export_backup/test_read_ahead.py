@@ -248,6 +248,16 @@ def test_what_comes_in_time_waits_in_small_numbers() -> None:
     assert lanes.most <= 3
 
 
+def test_one_answer_that_comes_late_has_few_more_asked_for() -> None:
+    lanes, table = Later(seconds=0.024), even_table(5_000)
+    answers = iter(ReadAhead(table.ask, ahead(lanes, 10), Stretch(None, None)))
+    next(answers)
+    lanes.seconds = 0.0
+    for _ in answers:
+        pass
+    assert lanes.most == 3
+
+
 def test_once_nothing_is_waited_for_any_more_less_is_under_way() -> None:
     lanes, table = Later(), even_table(20_000)
     answers = iter(ReadAhead(table.ask, ahead(lanes, 10), Stretch(None, None)))
