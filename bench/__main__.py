@@ -16,7 +16,7 @@ from bench.pages import recorded
 from bench.report import Results
 from bench.run import CONTENDERS
 from bench.runner import Runner
-from bench.series import Ladder
+from bench.series import ColdStart, Ladder
 
 _ROOT = Path(__file__).parents[1]
 _REAL_LATENCY = 0.045  # seconds until a page of 1 MB comes from a real table
@@ -48,8 +48,8 @@ def main() -> None:
     sizes += [_HUGE] if arguments.huge else []
     rounds = arguments.rounds or (2 if quick else 5)
     with TemporaryDirectory() as directory, cold_start.imports(_say) as imports:
-        runner = Runner(Path(directory), _say, tls=arguments.tls)
-        results = _measured(runner, imports, main_size, sizes, rounds, quick=quick)
+        runner = Runner(Path(directory), _say, tls=arguments.tls, before_each=lambda: imports.run(1))
+        results = _measured(runner, imports.starts, main_size, sizes, rounds, quick=quick)
     text = report.markdown(results, quick=quick)
     (_ROOT / "bench" / "results.md").write_text(text)
     for name, picture in pictures.drawn(results).items():
@@ -64,16 +64,14 @@ def _from_one(text: str) -> int:
 
 
 def _measured(
-    runner: Runner, imports: cold_start.Imports, main_size: int, sizes: list[int], rounds: int, *, quick: bool
+    runner: Runner, starts: list[ColdStart], main_size: int, sizes: list[int], rounds: int, *, quick: bool
 ) -> Results:
     fewer = min(rounds, 3)
-    imports.run(rounds)
     whole = recorded(main_size)
     _say(f"· {whole.records:,} records")
     # Peers take ten times as long.
     few_of_peers = {name: rounds if name.startswith(("ours", "limit")) else fewer for name in CONTENDERS}
     races = [runner.race(whole, tuple(CONTENDERS), few_of_peers)]
-    imports.run(rounds)
     ladders = []
     for name, kind in (("ours", "CSV only"), ("ours-xml", "with XML")):
         latencies = {"no latency": 0, f"{_REAL_LATENCY * 1000:.0f} ms": _REAL_LATENCY}
@@ -86,21 +84,18 @@ def _measured(
             )
         )
     in_two = whole if quick else recorded(_IN_TWO_UNITS)
-    imports.run(rounds)
     runner.check_units(in_two, (2, *_UNITS[1:]))
-    imports.run(rounds)
     gains = both_cores.gains(rounds)
     two_units = [
         Ladder(
             f"Two units on two cores, {latency * 1000:.0f} ms before each page",
-            "Each in a process and on a core of its own, then assembled by one; so many has the server too.",
+            "Each on a core of its own, which the server works on as well; then assembled by one.",
             in_two.records,
             runner.units(in_two, (1, 2), latency, lambda _: rounds),
         )
         for latency in (0, _REAL_LATENCY)
     ]
     gains += both_cores.gains(rounds)
-    imports.run(rounds)
 
     def often(units: int) -> int:
         """That of each lap one run meets no neighbour; more units than are compared run once."""
@@ -114,13 +109,11 @@ def _measured(
         in_two.records * _TIMES,
         runner.units(repeated(in_two, _TIMES), _UNITS, _NEAR, often, alone=True),
     )
-    imports.run(rounds)
     for size in sizes:
         made = repeated(in_two, _TIMES) if size == in_two.comments * _TIMES else recorded(size)
         _say(f"· {made.records:,} records")
         races.append(runner.race(made, _CSV_ONLY, dict.fromkeys(_CSV_ONLY, fewer)))
-    imports.run(rounds)
-    return Results(races, ladders, two_units, gains, side_by_side, imports.starts, runner.ceiling)
+    return Results(races, ladders, two_units, gains, side_by_side, starts, runner.ceiling)
 
 
 def _say(line: str) -> None:

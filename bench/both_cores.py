@@ -1,4 +1,4 @@
-"""What the machine's two cores give to two processes that share nothing: two units cannot gain more.
+"""What the machine's two cores give to two processes that share nothing, in the minutes of two units.
 
 Two cores of a virtual machine may be two threads of one core, or a neighbour's as well.
 """

@@ -66,7 +66,7 @@ def _one_core() -> str:
         return "The machine has one core, which contenders and server share."
     return (
         "Every contender, the limit too, is bound to one core, and the server to the others; "
-        "one unit beside two has one core and two have two, which the server works on as well."
+        "one unit that two are compared with shares its core with the server, and two share two."
     )
 
 

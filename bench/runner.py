@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from bench import certificate, cores
@@ -27,18 +27,23 @@ Say = Callable[[str], None]
 
 
 class Runner:
-    def __init__(self, directory: Path, say: Say, *, tls: bool) -> None:
+    """`before_each` is called before each series of runs: for what is to be measured all through the hour."""
+
+    def __init__(
+        self, directory: Path, say: Say, *, tls: bool, before_each: Callable[[], object] = lambda: None
+    ) -> None:
         self.ceiling = ""
         """How fast the first race's server was by itself."""
         self._directory = directory
         self._say = say
+        self._before_each = before_each
         self._tls = certificate.made(directory) if tls else None
 
     def race(self, made: Recording, contenders: Sequence[str], rounds: Mapping[str, int]) -> Race:
         """Interleaved runs, each contender's as many as `rounds` says, after all made the same once."""
         if made.comments >= OF_BIG_ONES * 10:
             contenders = [name for name in contenders if _is_fast(name)]
-        with serving(made.directory, cores.servers(), self._tls) as url:
+        with self._serving(made, cores.servers()) as url:
             place = self._place(url, made, "ceiling")
             self.ceiling = self.ceiling or ceiling(place)
             runs = self._checked(url, made, contenders)
@@ -61,7 +66,7 @@ class Runner:
         self, made: Recording, name: str, latencies: Mapping[str, float], rounds: int
     ) -> list[Rung]:
         """One contender on its one core, with so many seconds before each page, by label."""
-        with serving(made.directory, cores.servers(), self._tls) as url:
+        with self._serving(made, cores.servers()) as url:
             steps = {
                 label: self._step(url, made, latency, lambda: self._run(url, made, name))
                 for label, latency in latencies.items()
@@ -70,7 +75,7 @@ class Runner:
 
     def check_units(self, made: Recording, counts: Sequence[int]) -> None:
         """That so many units make the archive that one makes. Raises contents.Different."""
-        with serving(made.directory, cores.all_cores(), self._tls) as url:
+        with self._serving(made, cores.all_cores()) as url:
             whole = self._directory / "whole.zip"
             self._run(url, made, "ours-xml")
             fetch(self._place(url, made, "ours-xml"), whole)
@@ -99,7 +104,7 @@ class Runner:
             for count in counts:
                 on = tuple(cores.servers() if alone else cores.of_units(count))
                 if on not in urls:
-                    urls[on] = servers.enter_context(serving(made.directory, on, self._tls))
+                    urls[on] = servers.enter_context(self._serving(made, on))
                     if not alone:  # the server learns where records lie, which would take of the same cores
                         self._run_units(urls[on], made, way, count)
 
@@ -109,6 +114,10 @@ class Runner:
                 label = "1 unit" if count == 1 else f"{count} units"
                 steps[label] = (count, self._step(urls[on], made, latency, run))
             return self._climb(steps, rounds)
+
+    def _serving(self, made: Recording, on: Iterable[int]) -> AbstractContextManager[str]:
+        self._before_each()
+        return serving(made.directory, on, self._tls)
 
     def _step(
         self, url: str, made: Recording, latency: float, run: Callable[[], Measurement]

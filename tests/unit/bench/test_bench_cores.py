@@ -45,10 +45,14 @@ def test_one_unit_and_its_server_have_one_core_and_two_have_two(
     monkeypatch.setattr(runner, "serving", serving)
     monkeypatch.setattr(runner, "ask", lambda *_: None)
     monkeypatch.setattr(Runner, "_run_units", run)
-    measured = Runner(tmp_path, lambda _: None, tls=False)
+    servers_before: list[int] = []
+    measured = Runner(
+        tmp_path, lambda _: None, tls=False, before_each=lambda: servers_before.append(len(given))
+    )
     measured.units(made, (1, 2), 0.0, lambda _: 2)
     assert given == [(1,), (1, 4)]
     assert asked == {1: {"together http://1"}, 2: {"together http://2"}}
+    assert servers_before[0] == 0
     given.clear()
     asked[1].clear()
     asked[2].clear()
