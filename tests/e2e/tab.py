@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Locator, Page, expect
@@ -12,12 +12,14 @@ from ulid import ULID
 from local import seed
 from shared.backup import Backup, Failure, MailState, Person, Reason, State, new_backup
 from shared.store import cancelled, failed
+from tests.e2e.browser import Window, Windows
 from tests.e2e.world import World
 
 BYTES = 142_950  # 139.6 KB
 RECORDS = 12_345
 BO = Person(sub="bo", name="Bo de Vries", email="bo@example.com", language="en")
 KEPT = timedelta(days=14)
+LANGUAGES = ("en", "nl", "de", "fr", "es")
 
 Words = Mapping[str, object]
 
@@ -144,3 +146,9 @@ def sticking_out(page: Page) -> list[str]:
 
 def seen(page: Page, text: str) -> None:
     expect(page.get_by_text(text).first).to_be_visible()
+
+
+def opened(
+    world: World, windows: Windows, account: seed.Account, *, expected: Sequence[str] = (), **person: str
+) -> Window:
+    return windows.signed_in(world.person(account.id, **person), world.page_url, expected=expected)

@@ -16,7 +16,7 @@ from shared import audit
 from shared.backup import Person
 from shared.trail import Trail
 from tests.e2e import tab
-from tests.e2e.test_least_privilege import without
+from tests.e2e.statements import without
 from tests.e2e.test_requests import held_back, refusal
 from tests.e2e.world import World
 

@@ -7,7 +7,7 @@ import sys
 
 from local.aws import ROOT
 from local.stack import STACK
-from tests.e2e.test_least_privilege import without
+from tests.e2e.statements import without
 from tests.e2e.world import World
 
 

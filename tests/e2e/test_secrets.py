@@ -16,7 +16,7 @@ import pytest
 import requests
 from ulid import ULID
 
-from tests.e2e.test_least_privilege import without
+from tests.e2e.statements import without
 from tests.e2e.test_requests import held_back
 from tests.e2e.world import World, eventually
 

@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
-from local import seed
-from shared import audit
-from shared.audit import Way
-from shared.backup import Person
-from shared.link import Link
 from tests.e2e import tab
-from tests.e2e.browser import Window, Windows, picture
-from tests.e2e.tab import button, row, seen
+from tests.e2e.browser import Windows, picture
+from tests.e2e.tab import LANGUAGES, button, opened, row, seen
 from tests.e2e.test_requests import held_back
 from tests.e2e.world import World, eventually
 
 HOSTILE = "<img src=x onerror=\"window.hacked='name'\"> \u202eevil " + "W" * 300
-LANGUAGES = ("en", "nl", "de", "fr", "es")
-
-
-def opened(
-    world: World, windows: Windows, account: seed.Account, *, expected: Sequence[str] = (), **person: str
-) -> Window:
-    return windows.signed_in(world.person(account.id, **person), world.page_url, expected=expected)
 
 
 def test_from_signed_out_to_the_file_without_a_reload(world: World, windows: Windows) -> None:
@@ -196,63 +182,6 @@ def test_a_link_to_a_backup_far_back_shows_it_and_to_none_says_so(world: World, 
     assert hostile.page.evaluate("window.hacked") is None
 
 
-def test_the_trail_shows_what_was_just_done_and_closes_again(world: World, windows: Windows) -> None:
-    account = world.account()
-    tab.ready(world, account)
-    page = opened(world, windows, account, name="Bo de Vries").page
-    heading = button(page, "Who did what")
-    expect(heading).to_have_attribute("aria-expanded", "false")
-    heading.focus()
-    page.keyboard.press("Enter")
-    expect(heading).to_have_attribute("aria-expanded", "true")
-    expect(heading).to_be_focused()
-    entries = tab.trail(page)
-    expect(entries).to_have_count(2)
-    with page.expect_download():
-        page.get_by_role("button", name=re.compile(r"Download backup \(.+\)")).click()
-    expect(entries.first).to_contain_text("\u2068Bo de Vries\u2069 got a link to the backup requested on ")
-    button(page, "Delete file").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete file").click()
-    expect(entries.first).to_contain_text("\u2068Bo de Vries\u2069 deleted the file of the backup")
-    expect(entries).to_have_count(4)
-    heading.click()
-    expect(entries).to_have_count(0)
-
-
-def test_earlier_entries_of_the_trail_come_page_by_page(world: World, windows: Windows) -> None:
-    account = world.account()
-    person = Person(sub="s", name="Anna Jansen", email=None, language="en")
-    for number in range(60):
-        at = datetime.now(UTC) - timedelta(days=1, seconds=number)
-        world.trail().append(audit.encoding_chosen(account.id, "utf-16", person, at))
-    page = opened(world, windows, account).page
-    button(page, "Who did what").click()
-    entries = tab.trail(page)
-    expect(entries).to_have_count(50)
-    button(page, "Show earlier entries").click()
-    expect(entries).to_have_count(60)
-    expect(button(page, "Show earlier entries")).to_have_count(0)
-
-
-def test_a_trail_that_cannot_be_fetched_says_so_and_can_be_tried_again(
-    world: World, windows: Windows
-) -> None:
-    account = world.account()
-    window = opened(world, windows, account, expected=["ERR_FAILED", "503"])
-    page = window.page
-    expect(button(page, "Who did what")).to_be_visible()
-    for address, fail in (
-        ("**/page/trail.json*", lambda route: route.abort()),
-        ("**/audit", lambda route: route.fulfill(status=503, body="{}")),
-    ):
-        page.route(address, fail)
-        button(page, "Who did what").click()
-        seen(page, "The service could not be reached. Please try again.")
-        page.unroute(address)
-    button(page, "Who did what").click()
-    seen(page, "Nothing has been done yet.")
-
-
 def test_a_file_expires_before_the_reader_s_eyes_at_the_promised_moment(
     world: World, windows: Windows
 ) -> None:
@@ -412,80 +341,3 @@ def test_signing_out_ends_at_the_sign_in_page(world: World, windows: Windows) ->
     button(page, "Sign out").click()
     page.wait_for_url("**/oauth2/authorize?**")
     expect(page.get_by_label("Password")).to_be_visible()
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_tab_speaks_its_readers_language(world: World, windows: Windows, language: str) -> None:
-    account = world.account()
-    tab.ready(world, account, age=timedelta(days=20))
-    tab.deleted_backup(world, account)
-    tab.cancelled_backup(world, account)
-    tab.failed_backup(world, account)
-    tab.ready(world, account, replaced=2)
-    page = windows.signed_in(world.person(account.id, locale=language), world.page_url).page
-    expect(page.locator("dl")).to_be_visible()
-    assert page.get_attribute("html", "lang") == language
-    picture(page, f"tab-language-{language}")
-    page.set_viewport_size({"width": 320, "height": 700})
-    assert tab.sticking_out(page) == []
-    picture(page, f"tab-language-{language}-phone")
-    if language != "en":
-        left = english_left(page)
-        assert not left, left
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_trail_speaks_its_readers_language(world: World, windows: Windows, language: str) -> None:
-    account = world.account()
-    backup = tab.ready(world, account, age=timedelta(days=20))
-    tab.deleted_backup(world, account)
-    tab.cancelled_backup(world, account)
-    tab.failed_backup(world, account)
-    now = datetime.now(UTC)
-    for way in Way:
-        link = Link(f"{way.value:0<16}", "", now + timedelta(minutes=5))
-        world.trail().append(audit.link_made(backup, link, way, backup.requested_by, now))
-    world.store().choose_encoding(account.id, "utf-8-sig", by=backup.requested_by, now=now)
-    page = windows.signed_in(world.person(account.id, locale=language), world.page_url).page
-    page.locator("#trail button").click()
-    expect(page.locator(".trail li")).to_have_count(13)
-    picture(page, f"tab-trail-{language}")
-    page.set_viewport_size({"width": 320, "height": 700})
-    assert tab.sticking_out(page) == []
-    picture(page, f"tab-trail-{language}-phone")
-    if language != "en":
-        left = english_left(page, "trail")
-        assert not left, left
-
-
-def english_left(page: Page, part: str = "words") -> list[str]:
-    """English sentences of the page, or of a part of it, that stand in what is shown."""
-    found: list[str] = page.evaluate(
-        """async (part) => {
-          const own = await (await fetch(`page/${part}.json?locale=${document.documentElement.lang}`)).json();
-          const english = await (await fetch(`page/${part}.json?locale=en`)).json();
-          const flat = (table, path = "") => Object.entries(table).flatMap(([key, value]) =>
-            typeof value === "object" ? flat(value, path + key + ".") : [[path + key, value]]);
-          const shown = document.body.innerText + document.querySelector("account-backups").shadowRoot
-            .querySelector("table").parentElement.parentNode.textContent;
-          const mine = new Map(flat(own));
-          const word = (part) => new RegExp(
-            "(?<![a-z])" + part.trim().replace(/[.*+?^${}()|[\\]\\\\]/g, "\\\\$&") + "(?![a-z])", "i");
-          return flat(english)
-            .filter(([key, text]) => typeof text === "string" && text !== mine.get(key) && text.length > 4)
-            .flatMap(([, text]) => text.split(/\\{\\w+\\}/).filter((part) => part.trim().length > 4))
-            .filter((part) => word(part).test(shown));
-        }""",
-        part,
-    )
-    return found
-
-
-def test_a_reader_from_a_region_gets_its_dates(world: World, windows: Windows) -> None:
-    account = world.account()
-    tab.ready(world, account)
-    page = windows.signed_in(world.person(account.id, locale="en-US"), world.page_url).page
-    created = page.get_by_text(re.compile(r"Backup created on [A-Z][a-z]{2} \d{1,2}, \d{4}\."))
-    expect(created).to_be_visible()
-    unknown = windows.signed_in(world.person(account.id, locale="tlh"), world.page_url, locale="de-AT").page
-    expect(unknown.locator("html")).to_have_attribute("lang", "de")

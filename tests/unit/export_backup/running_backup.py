@@ -286,3 +286,7 @@ def _forward(world: World) -> Callable[..., None]:
         world._asked(model, params)
 
     return asked
+
+
+def own_keys(world: World, neighbour: list[str]) -> list[str]:
+    return [key for key in world.bucket.stored_keys() if key not in neighbour]

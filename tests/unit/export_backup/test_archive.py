@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from functions.export_backup.archive import ArchiveKeyTaken, SegmentDamaged, Seg
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
 from functions.export_backup.segments import Segment
 from functions.export_backup.zip_layout import Member
-from tests.unit.export_backup.s3_bucket import BUCKET, Bucket, a_bucket
+from tests.unit.export_backup.s3_bucket import BUCKET, Bucket
 from tests.unit.export_backup.staged_archive import (
     BACKUP_ID,
     DESTINATION,
@@ -31,12 +30,6 @@ from tests.unit.infra.stack import workflow
 
 if TYPE_CHECKING:
     from _pytest._code import ExceptionInfo
-
-
-@pytest.fixture
-def bucket() -> Iterator[Bucket]:
-    with a_bucket() as made:
-        yield made
 
 
 # --- what is published and what it costs -------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from functions.export_backup.parts import GluedPart
 from functions.export_backup.segments import Segment
 from functions.export_backup.zip_layout import Member
 from tests.unit.export_backup.paper_bucket import PaperBucket
-from tests.unit.export_backup.s3_bucket import Bucket, a_bucket
+from tests.unit.export_backup.s3_bucket import Bucket
 from tests.unit.export_backup.staged_archive import (
     DESTINATION,
     LARGE,
@@ -32,12 +31,6 @@ from tests.unit.export_backup.staged_archive import (
 
 class NotWanted(Exception):
     pass
-
-
-@pytest.fixture
-def bucket() -> Iterator[Bucket]:
-    with a_bucket() as made:
-        yield made
 
 
 def test_parts_are_sent_side_by_side_and_put_together_in_their_order(bucket: Bucket) -> None:

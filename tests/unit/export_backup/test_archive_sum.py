@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from functions.export_backup.archive import ArchiveKeyTaken, ArchiveMissing, hea
 from functions.export_backup.bucket_errors import BucketUnavailable
 from functions.export_backup.segments import Segment
 from functions.export_backup.zip_layout import Member
-from tests.unit.export_backup.s3_bucket import Bucket, a_bucket
+from tests.unit.export_backup.s3_bucket import Bucket
 from tests.unit.export_backup.staged_archive import (
     DESTINATION,
     KEY,
@@ -25,12 +24,6 @@ from tests.unit.export_backup.staged_archive import (
     assert_nothing_is_left,
     staged,
 )
-
-
-@pytest.fixture
-def bucket() -> Iterator[Bucket]:
-    with a_bucket() as made:
-        yield made
 
 
 def in_base64(crc32: int) -> str:

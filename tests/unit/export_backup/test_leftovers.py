@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,17 +10,11 @@ import pytest
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
 from functions.export_backup.leftovers import Leftovers
 from shared.backup import Backup, Person, State, new_backup
-from tests.unit.export_backup.s3_bucket import BUCKET, Bucket, a_bucket
+from tests.unit.export_backup.s3_bucket import BUCKET, Bucket
 
 NOW = datetime(2026, 11, 22, 10, 11, 12, tzinfo=UTC)
 OWN, OTHER = "01KAQ4M2C0" + "0" * 16, "01KAQ4M2C1" + "0" * 16
 WITHOUT_FILE = [State.FAILED, State.CANCELLED, State.DELETED]
-
-
-@pytest.fixture
-def bucket() -> Iterator[Bucket]:
-    with a_bucket() as made:
-        yield made
 
 
 def backup(backup_id: str = OWN, state: State = State.CANCELLED) -> Backup:
