@@ -17,6 +17,7 @@ from bench.report import Results
 from bench.run import CONTENDERS
 from bench.runner import Runner
 from bench.series import ColdStart, Ladder
+from bench.units import LAPS
 
 _ROOT = Path(__file__).parents[1]
 _REAL_LATENCY = 0.045  # seconds until a page of 1 MB comes from a real table
@@ -26,6 +27,7 @@ _TIMES = 8  # of that account: 4.2 GB, which `plan` cuts in 15
 _UNITS = (1, 4, 16, 64)
 _COMPARED = 16
 _ROUNDS_OF_LAPS = 4
+_SHORT_RUNS = 4  # in a round: they take a second or two, and the machine changes its speed between them
 _CSV_ONLY = tuple(name for name in CONTENDERS if not name.endswith("-xml"))
 _HUGE = _IN_TWO_UNITS * _TIMES
 
@@ -37,7 +39,7 @@ def main() -> None:
         "--sizes", type=_from_one, nargs="+", help="numbers of comments; the first is the main one"
     )
     parser.add_argument("--huge", action="store_true", help="ten million records as well")
-    parser.add_argument("--rounds", type=_from_one, help="how often each runs; 5, with --quick 2")
+    parser.add_argument("--rounds", type=_from_one, help="how often each runs; 5 (peers 3), with --quick 2")
     parser.add_argument("--tls", action="store_true", help="HTTPS, with a certificate made for it")
     arguments = parser.parse_args()
     quick: bool = arguments.quick
@@ -69,9 +71,7 @@ def _measured(
     fewer = min(rounds, 3)
     whole = recorded(main_size)
     _say(f"· {whole.records:,} records")
-    # Peers take ten times as long.
-    few_of_peers = {name: rounds if name.startswith(("ours", "limit")) else fewer for name in CONTENDERS}
-    races = [runner.race(whole, tuple(CONTENDERS), few_of_peers)]
+    races = [runner.race(whole, tuple(CONTENDERS), fewer)]
     ladders = []
     for name, kind in (("ours", "CSV only"), ("ours-xml", "with XML")):
         latencies = {"no latency": 0, f"{_REAL_LATENCY * 1000:.0f} ms": _REAL_LATENCY}
@@ -80,7 +80,7 @@ def _measured(
                 f"One unit, {kind}, without and with {_REAL_LATENCY * 1000:.0f} ms before each page",
                 "On one core.",
                 whole.records,
-                runner.latencies(whole, name, latencies, rounds),
+                runner.latencies(whole, name, latencies, rounds * (1 if quick else _SHORT_RUNS)),
             )
         )
     in_two = whole if quick else recorded(_IN_TWO_UNITS)
@@ -104,7 +104,7 @@ def _measured(
     side_by_side = Ladder(
         f"Units side by side, {_NEAR * 1000:.0f} ms before each page",
         "Lambdas have a core each. So here each unit runs alone, and the time is the slowest one's and that "
-        "of assembling; each sixteenth of the account is timed by itself and counts as in its fastest run. "
+        f"of assembling; each of {LAPS} parts is timed by itself and counts as in its fastest run. "
         f"The account is that of two units, {_TIMES} times over.",
         in_two.records * _TIMES,
         runner.units(repeated(in_two, _TIMES), _UNITS, _NEAR, often, alone=True),
@@ -112,7 +112,7 @@ def _measured(
     for size in sizes:
         made = repeated(in_two, _TIMES) if size == in_two.comments * _TIMES else recorded(size)
         _say(f"· {made.records:,} records")
-        races.append(runner.race(made, _CSV_ONLY, dict.fromkeys(_CSV_ONLY, fewer)))
+        races.append(runner.race(made, _CSV_ONLY, fewer))
     return Results(races, ladders, two_units, gains, side_by_side, starts, runner.ceiling)
 
 

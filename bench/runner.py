@@ -39,27 +39,24 @@ class Runner:
         self._before_each = before_each
         self._tls = certificate.made(directory) if tls else None
 
-    def race(self, made: Recording, contenders: Sequence[str], rounds: Mapping[str, int]) -> Race:
-        """Interleaved runs, each contender's as many as `rounds` says, after all made the same once."""
+    def race(self, made: Recording, contenders: Sequence[str], rounds: int) -> Race:
+        """Interleaved runs, after all made the same once: see `in_turns`."""
         if made.comments >= OF_BIG_ONES * 10:
             contenders = [name for name in contenders if _is_fast(name)]
         with self._serving(made, cores.servers()) as url:
             place = self._place(url, made, "ceiling")
             self.ceiling = self.ceiling or ceiling(place)
             runs = self._checked(url, made, contenders)
+            turns = in_turns(
+                [name for name in contenders if _is_fast(name) or made.comments < OF_BIG_ONES], rounds
+            )
             # The run that was checked counts only for those who had no other.
-            counted = [
-                name
-                for name in contenders
-                if rounds[name] and (_is_fast(name) or made.comments < OF_BIG_ONES)
-            ]
-            runs |= {name: [] for name in counted}
-            for number in range(max(rounds[name] for name in counted)):
-                for name in counted:
-                    if number < rounds[name]:
-                        runs[name].append(self._run(url, made, name))
-                        ask(place, "/-/clear")
-                        self._say(f"· {number + 1}/{rounds[name]} {name}: {runs[name][-1].seconds:.2f} s")
+            runs |= {name: [] for name in turns}
+            for name in turns:
+                runs[name].append(self._run(url, made, name))
+                ask(place, "/-/clear")
+                count = f"{len(runs[name])}/{turns.count(name)}"
+                self._say(f"· {count} {name}: {runs[name][-1].seconds:.2f} s")
         return Race(made.comments, made.records, made.bytes / 1e6, runs)
 
     def latencies(
@@ -175,6 +172,14 @@ class Runner:
 
     def _place(self, url: str, made: Recording, name: str) -> Place:
         return Place(url, made.directory, f"archives/{name}.zip", self._tls[0] if self._tls else None)
+
+
+def in_turns(contenders: Sequence[str], rounds: int) -> list[str]:
+    """Who runs when, in so many rounds. Ours and the limit run before each peer of a round: they take a tenth
+    of a peer's time, in which the machine is as fast as it happens to be."""
+    fast = [name for name in contenders if _is_fast(name)]
+    one_round = [name for peer in contenders if not _is_fast(peer) for name in (*fast, peer)]
+    return (one_round or fast) * rounds
 
 
 def _is_fast(name: str) -> bool:

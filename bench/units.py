@@ -28,9 +28,9 @@ from bench.run import Measurement, peak_mb
 from functions.export_backup.segments import Segment
 from functions.export_backup.unit import Unit
 
-LAPS = 16
+LAPS = 64
 """Into which the account is cut to be timed, in however many units it is: what neighbours on the machine take
-comes and goes, and of each lap some run knows nothing of it."""
+comes and goes within seconds, and of each lap some run knows nothing of it."""
 
 Result = tuple[Sequence[Segment], float, float, tuple[float, ...]]
 """A unit's segments, its CPU seconds, its peak memory in MB, and the seconds of its laps."""

@@ -1,4 +1,4 @@
-"""Who is measured has a core to itself, where the machine has one to give."""
+"""Who is measured has a core to itself, where the machine has one to give, and runs in turns."""
 
 from __future__ import annotations
 
@@ -96,3 +96,11 @@ def test_loops_run_on_whatever_cores_there_are() -> None:
 def children() -> set[int]:
     listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
     return set(map(int, listed.split()))
+
+
+def test_ours_and_the_limit_run_before_each_peer_of_a_round() -> None:
+    assert runner.in_turns(["limit", "ours", "ordinary", "zipstream"], 2) == [
+        *("limit", "ours", "ordinary", "limit", "ours", "zipstream"),
+        *("limit", "ours", "ordinary", "limit", "ours", "zipstream"),
+    ]
+    assert runner.in_turns(["limit", "ours"], 3) == ["limit", "ours"] * 3

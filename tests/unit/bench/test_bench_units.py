@@ -16,7 +16,7 @@ from bench import contents, pages, run
 from bench.copies import repeated
 from bench.ours import cut
 from bench.recording import Recording
-from bench.units import laps_of
+from bench.units import LAPS, laps_of
 from functions.export_backup.catalogue import COMMENTS, PROOF_TABLES, TABLES
 from tests.unit.bench.bench_server import bench_server
 
@@ -90,7 +90,7 @@ def test_several_units_make_the_archive_that_one_makes(
         assert sink.open_uploads == 0
     assert contents.require_same(one, several, theirs_escaped=True) > 2_600
     assert 0 < measured.assembly_seconds < measured.seconds
-    assert [len(laps) for laps in measured.laps] == ([5, 5, 5] if way == "alone" else [])
+    assert [len(laps) for laps in measured.laps] == ([LAPS // 3] * 3 if way == "alone" else [])
     slowest = max(map(sum, measured.laps), default=0.0)
     assert 0 <= slowest <= measured.seconds - measured.assembly_seconds + 1e-6
     assert measured.cpu_seconds > 0
