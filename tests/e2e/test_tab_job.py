@@ -96,6 +96,7 @@ def test_a_running_backup_is_cancelled_after_a_question(world: World, windows: W
         button(page, "Request new backup").click()
         button(page, "Cancel backup").click()
         dialog = page.get_by_role("dialog", name="Cancel this backup?")
+        expect(dialog).to_be_visible()
         picture(page, "tab-ask-cancel-light")
         dialog.get_by_role("button", name="Let it run").click()
         expect(dialog).to_have_count(0)
