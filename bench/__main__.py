@@ -39,7 +39,11 @@ def main() -> None:
         "--sizes", type=_from_one, nargs="+", help="numbers of comments; the first is the main one"
     )
     parser.add_argument("--huge", action="store_true", help="ten million records as well")
-    parser.add_argument("--rounds", type=_from_one, help="how often each runs; 5 (peers 3), with --quick 2")
+    parser.add_argument(
+        "--rounds",
+        type=_from_one,
+        help="how often each peer runs; 3, with --quick 2. What takes a second runs more often",
+    )
     parser.add_argument("--tls", action="store_true", help="HTTPS, with a certificate made for it")
     arguments = parser.parse_args()
     quick: bool = arguments.quick
@@ -48,7 +52,7 @@ def main() -> None:
         [5_000, 500] if quick else [100_000, 500, 5_000, 50_000, _IN_TWO_UNITS]
     )
     sizes += [_HUGE] if arguments.huge else []
-    rounds = arguments.rounds or (2 if quick else 5)
+    rounds = arguments.rounds or (2 if quick else 3)
     with TemporaryDirectory() as directory, cold_start.imports(_say) as imports:
         runner = Runner(Path(directory), _say, tls=arguments.tls, before_each=lambda: imports.run(1))
         results = _measured(runner, imports.starts, main_size, sizes, rounds, quick=quick)
@@ -68,10 +72,9 @@ def _from_one(text: str) -> int:
 def _measured(
     runner: Runner, starts: list[ColdStart], main_size: int, sizes: list[int], rounds: int, *, quick: bool
 ) -> Results:
-    fewer = min(rounds, 3)
     whole = recorded(main_size)
     _say(f"· {whole.records:,} records")
-    races = [runner.race(whole, tuple(CONTENDERS), fewer)]
+    races = [runner.race(whole, tuple(CONTENDERS), rounds)]
     ladders = []
     for name, kind in (("ours", "CSV only"), ("ours-xml", "with XML")):
         latencies = {"no latency": 0, f"{_REAL_LATENCY * 1000:.0f} ms": _REAL_LATENCY}
@@ -112,7 +115,7 @@ def _measured(
     for size in sizes:
         made = repeated(in_two, _TIMES) if size == in_two.comments * _TIMES else recorded(size)
         _say(f"· {made.records:,} records")
-        races.append(runner.race(made, _CSV_ONLY, fewer))
+        races.append(runner.race(made, _CSV_ONLY, rounds))
     return Results(races, ladders, two_units, gains, side_by_side, starts, runner.ceiling)
 
 
