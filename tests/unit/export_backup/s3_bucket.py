@@ -8,15 +8,26 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import boto3
+import pytest
 from botocore.config import Config
 from moto import mock_aws
 
+from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
 from tests.faults import Line
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUCKET = "account-backups"
+EACH_REFUSAL = pytest.mark.parametrize(
+    ("status", "code", "outcome"),
+    [
+        (500, "InternalError", BucketUnavailable),
+        (503, "SlowDown", BucketUnavailable),
+        (403, "AccessDenied", BucketRefused),
+    ],
+)
+"""What S3 says instead of doing it, and what that is to a step."""
 
 
 class Bucket(Line):

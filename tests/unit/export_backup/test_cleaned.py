@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
+from functions.export_backup.bucket_errors import BucketUnavailable
 from functions.export_backup.event import ForeignEvent
 from shared.backup import Backup, State
 from shared.store import Superseded
@@ -21,6 +21,7 @@ from tests.unit.export_backup.running_backup import (
     World,
     own_keys,
 )
+from tests.unit.export_backup.s3_bucket import EACH_REFUSAL
 
 LATE = ["plan", "export", "assemble", "verify", "ready", "fail"]
 
@@ -64,10 +65,7 @@ def test_cleaning_a_ready_backup_leaves_its_archive(world: World) -> None:
     assert world.bucket.stored_keys() == [backup.object_key]
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "outcome"),
-    [(503, "SlowDown", BucketUnavailable), (403, "AccessDenied", BucketRefused)],
-)
+@EACH_REFUSAL
 def test_a_cleaning_that_did_not_work_says_so_for_lambda_to_repeat_it(
     world: World, status: int, code: str, outcome: type[Exception]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
 from functions.export_backup.leftovers import Leftovers
 from shared.backup import Backup, Person, State, new_backup
-from tests.unit.export_backup.s3_bucket import BUCKET, Bucket
+from tests.unit.export_backup.s3_bucket import BUCKET, EACH_REFUSAL, Bucket
 
 NOW = datetime(2026, 11, 22, 10, 11, 12, tzinfo=UTC)
 OWN, OTHER = "01KAQ4M2C0" + "0" * 16, "01KAQ4M2C1" + "0" * 16
@@ -137,10 +137,7 @@ OPERATIONS = ["ListMultipartUploads", "AbortMultipartUpload", "DeleteObjects", "
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize(
-    ("status", "code", "outcome"),
-    [(503, "SlowDown", BucketUnavailable), (403, "AccessDenied", BucketRefused)],
-)
+@EACH_REFUSAL
 def test_what_s3_refuses_is_an_outcome(
     bucket: Bucket, operation: str, status: int, code: str, outcome: type[Exception]
 ) -> None:

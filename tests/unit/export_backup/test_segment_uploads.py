@@ -12,7 +12,7 @@ import pytest
 
 from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
 from functions.export_backup.segments import SegmentWriters
-from tests.unit.export_backup.s3_bucket import Bucket
+from tests.unit.export_backup.s3_bucket import EACH_REFUSAL, Bucket
 from tests.unit.export_backup.segment_writers import COMMENTS, FILES, FINAL_BLOCK, writers
 
 PATIENCE_SECONDS = 30
@@ -196,14 +196,7 @@ def test_an_exception_leaves_no_object_and_no_open_upload(bucket: Bucket, incomp
 
 
 @pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
-@pytest.mark.parametrize(
-    ("status", "code", "outcome"),
-    [
-        (500, "InternalError", BucketUnavailable),
-        (503, "SlowDown", BucketUnavailable),
-        (403, "AccessDenied", BucketRefused),
-    ],
-)
+@EACH_REFUSAL
 def test_a_refused_upload_is_named_and_leaves_nothing(
     bucket: Bucket,
     incompressible: bytes,
@@ -222,10 +215,7 @@ def test_a_refused_upload_is_named_and_leaves_nothing(
     assert not bucket.open_uploads()
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "outcome"),
-    [(503, "SlowDown", BucketUnavailable), (403, "AccessDenied", BucketRefused)],
-)
+@EACH_REFUSAL
 def test_a_refused_put_is_named_and_leaves_nothing(
     bucket: Bucket, status: int, code: str, outcome: type[Exception]
 ) -> None:

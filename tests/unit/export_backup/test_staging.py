@@ -8,12 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from functions.export_backup.archive import SegmentDamaged, SegmentMissing
-from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
 from functions.export_backup.event import Exported, NumberedUnit
 from functions.export_backup.segments import Segment
 from functions.export_backup.staging import Go, Staging
 from functions.export_backup.unit_report import MemberCount, TableCount, UnitReport
-from tests.unit.export_backup.s3_bucket import BUCKET, Bucket, a_bucket
+from tests.unit.export_backup.s3_bucket import BUCKET, EACH_REFUSAL, Bucket, a_bucket
 
 BACKUP, ONE, TWO = (f"01KAQ4M2C{number}" + "0" * 16 for number in range(3))
 EMPTY = UnitReport({}, {})
@@ -87,14 +86,7 @@ def test_another_backup_has_another_corner(staging: Staging, bucket: Bucket) -> 
         Staging(bucket.s3, BUCKET, TWO).goes(Exported(7, ONE, 2))
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "outcome"),
-    [
-        (503, "SlowDown", BucketUnavailable),
-        (500, "InternalError", BucketUnavailable),
-        (403, "AccessDenied", BucketRefused),
-    ],
-)
+@EACH_REFUSAL
 def test_a_bucket_that_says_no_is_an_outcome_that_says_whether_to_try_again(
     staging: Staging, bucket: Bucket, status: int, code: str, outcome: type[Exception]
 ) -> None:

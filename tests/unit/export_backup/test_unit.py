@@ -1,80 +1,28 @@
 """A unit: what is in the archive and what stays out, whatever the account and its pages look like."""
 
-import itertools
-import random
-import tracemalloc
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from functions.export_backup.catalogue import (
     COMMENTS,
-    CONTACTS,
     FILES,
-    ORGANISATION,
-    PROOF_TABLES,
     RECIPIENTS,
     RESPONSES,
     TABLES,
     USERS,
-    Cell,
-    Table,
 )
-from functions.export_backup.encodings import encoding
-from functions.export_backup.forming import Form
-from functions.export_backup.page import Page
 from functions.export_backup.snapshot import moment_of
-from functions.export_backup.source import SourceUnavailable
-from functions.export_backup.table_stream import Stream
-from functions.export_backup.unit import Unit, export_unit
-from functions.export_backup.unit_report import MemberCount, RecordsUnaccounted, UnitReport, total
+from functions.export_backup.unit_report import MemberCount, UnitReport, total
 from shared.encodings import ENCODING_NAMES
 from tests.reading import csv_lines, csv_records, undo, xml_root, xml_text
 from tests.unit.export_backup.account_in_memory import (
-    ACCOUNT,
-    SNAPSHOT,
     AccountInMemory,
-    Buffers,
-    Item,
     export,
     item,
-    key,
     no_items,
 )
-
-BEFORE, AFTER = "2026-11-22T10:11:12Z", "2026-11-22T10:11:12.001Z"
-
-
-def ids(content: bytes, encoding_name: str = "utf-8") -> list[str]:
-    return [record["id"] for record in csv_records(content, encoding_name)]
-
-
-def proof(number: int, version: int = 1, **values: Any) -> Item:
-    sk = f"{number:012d}#{version:06d}"
-    defaults = {"status": "active", "uploaded_at": BEFORE, "type": "proof", "id": f"p{number}v{version}"}
-    return item(FILES, sk, **(defaults | values))
-
-
-def hanging(table: Table, *numbers: int, **values: Any) -> Item:
-    widths = (12, 6, 12, 12)
-    sk = "#".join(f"{number:0{width}d}" for number, width in zip(numbers, widths, strict=False))
-    return item(table, sk, **({"created_at": BEFORE, "id": sk} | values))
-
-
-def a_small_account() -> dict[str, list[Item]]:
-    return no_items() | {
-        "ORGANISATION": [item(ORGANISATION, "000000009789", id="9789", name="Example & Sons")],
-        "USERS": [item(USERS, f"{n:012d}", id=str(n), created_at=BEFORE) for n in (1, 2)],
-        "CONTACTS": [item(CONTACTS, "000000000007", id="7", created_at=None)],
-        "FILES": [proof(1, 1), proof(1, 2), proof(2, type="file")],
-        "RECIPIENTS": [hanging(RECIPIENTS, 1, 2, 5)],
-        "COMMENTS": [hanging(COMMENTS, 1, 1, 3), hanging(COMMENTS, 1, 2, 4)],
-        "RESPONSES": [hanging(RESPONSES, 1, 1, 3, 8), hanging(RESPONSES, 1, 1, 3, 9)],
-    }
+from tests.unit.export_backup.small_account import AFTER, a_small_account, hanging, ids, proof, units_at
 
 
 def test_a_small_account_nests_as_it_hangs_together() -> None:
@@ -230,116 +178,6 @@ def test_keys_that_are_not_ours_break_nothing_and_lose_no_file() -> None:
     assert report.tables["RESPONSES"].written == 2
 
 
-# --- against the simplest implementation there is -------------------------------------------------
-
-
-@st.composite
-def accounts(draw: st.DrawFn) -> dict[str, list[Item]]:
-    """Few proofs, versions, comments, so that what hangs on them often does and often does not."""
-    small = st.integers(1, 3)
-    moments = st.sampled_from([BEFORE, BEFORE, AFTER, None])
-    items = no_items()
-    for numbers in draw(st.sets(st.tuples(small, small), max_size=6)):
-        status = draw(st.sampled_from(["active", "archived", "trashed"]))
-        kind = draw(st.sampled_from(["proof", "file"]))
-        items["FILES"].append(proof(*numbers, status=status, type=kind, uploaded_at=draw(moments)))
-    for table, parts in ((RECIPIENTS, 3), (COMMENTS, 3), (RESPONSES, 4)):
-        for keys in draw(st.sets(st.tuples(*[small] * parts), max_size=10)):
-            items[table.name].append(hanging(table, *keys, created_at=draw(moments)))
-    for number in draw(st.sets(small, max_size=3)):
-        items["USERS"].append(item(USERS, f"{number:012d}", id=str(number), created_at=draw(moments)))
-    return items
-
-
-def expected(items: dict[str, list[Item]]) -> tuple[dict[str, list[str]], dict[str, dict[str, int]]]:
-    """Kept ids and reasons by table, in plain words: every record looks up what it hangs on."""
-    by_key = {name: {key(entry): entry for entry in entries} for name, entries in items.items()}
-
-    def reason(table: str, sk: str) -> str | None:
-        entry = by_key[table].get(sk)
-        if entry is None:
-            return "orphan"
-        if table not in ("FILES", "USERS") and (inherited := reason("FILES", "#".join(sk.split("#")[:2]))):
-            return inherited
-        if table == "RESPONSES" and (inherited := reason("COMMENTS", "#".join(sk.split("#")[:3]))):
-            return inherited
-        if table == "FILES" and entry.get("status") == {"S": "trashed"}:
-            return "trash"
-        created = entry.get("uploaded_at" if table == "FILES" else "created_at")
-        return "after_snapshot" if created == {"S": AFTER} else None
-
-    kept: dict[str, list[str]] = {}
-    left_out: dict[str, dict[str, int]] = {}
-    for table in (USERS, *PROOF_TABLES):
-        reasons = {sk: reason(table.name, sk) for sk in sorted(by_key[table.name])}
-        kept[table.name] = [by_key[table.name][sk]["id"]["S"] for sk, why in reasons.items() if why is None]
-        left_out[table.name] = {}
-        for why in filter(None, reasons.values()):
-            left_out[table.name][why] = left_out[table.name].get(why, 0) + 1
-    return kept, left_out
-
-
-def units_at(*bounds: int) -> list[Unit]:
-    edges = [None, *(f"{bound:012d}" for bound in bounds), None]
-    pairs = list(itertools.pairwise(edges))
-    return [Unit(first, before, first=first is None, last=before is None) for first, before in pairs]
-
-
-@settings(max_examples=300)
-@given(
-    items=accounts(),
-    seed=st.integers(0, 2**16),
-    bounds=st.sets(st.integers(0, 4), max_size=3),
-    stops=st.booleans(),
-)
-def test_any_account_in_any_pages_units_and_resumptions_is_what_the_simplest_way_gives(
-    items: dict[str, list[Item]], seed: int, bounds: set[int], stops: bool
-) -> None:
-    """Fault 22: no slice twice, none missing, wherever it was resumed."""
-    chance = random.Random(seed)  # noqa: S311  page sizes
-    source = AccountInMemory(items, page_size=lambda: chance.randint(0, 3))
-    stop = (lambda: chance.random() < 0.5) if stops else None
-    members, reports = export(source, units_at(*sorted(bounds)), stop=stop)
-    kept, left_out = expected(items)
-    report = total(reports)
-    root = xml_root(members["backup.xml"])
-    version = "proofs/*/version"
-    paths = {
-        "USERS": "users/user",
-        "FILES": version,
-        "RECIPIENTS": f"{version}/recipients/recipient",
-        "COMMENTS": f"{version}/comments/comment",
-        "RESPONSES": f"{version}/comments/comment/responses/response",
-    }
-    for table in (USERS, *PROOF_TABLES):
-        assert ids(members[table.member]) == kept[table.name]
-        assert [xml_text(element.find("id")) for element in root.findall(paths[table.name])] == kept[
-            table.name
-        ]
-        counted = report.tables[table.name]
-        assert counted.left_out == left_out[table.name]
-        assert counted.written == report.members[table.member].rows == len(kept[table.name])
-        assert counted.read == len(items[table.name])
-    for element in root.findall(version):  # every one under its own
-        for comment in element.findall("comments/comment"):
-            its = xml_text(comment.find("id")) or ""
-            number, its_version, _ = map(int, its.split("#"))
-            assert xml_text(element.find("id")) == f"p{number}v{its_version}"
-            for response in comment.findall("responses/response"):
-                assert (xml_text(response.find("id")) or "").startswith(its)
-    one, _ = export(AccountInMemory(items))
-    assert {name: one[name] for name in one if name != "backup.xml"} == {
-        name: members[name] for name in members if name != "backup.xml"
-    }
-
-
-@given(items=accounts())
-def test_units_and_pages_do_not_change_a_byte(items: dict[str, list[Item]]) -> None:
-    whole, _ = export(AccountInMemory(items, page_size=lambda: 1000))
-    cut, _ = export(AccountInMemory(items, page_size=lambda: 1), units_at(1, 2, 3))
-    assert whole == cut
-
-
 # --- text -------------------------------------------------------------------------------------------
 
 
@@ -383,118 +221,6 @@ def test_many_units_and_pages_give_one_mark_per_file(name: str, mark: bytes) -> 
         assert members[table.member].count(mark) == 1
         assert members[table.member].startswith(mark)
         assert all("\ufeff" not in cell for line in csv_lines(members[table.member], name) for cell in line)
-
-
-# --- conduct ----------------------------------------------------------------------------------------
-
-
-def test_a_unit_in_the_middle_writes_no_frame_and_reads_no_account_table() -> None:
-    source = AccountInMemory(a_small_account())
-    unit = Unit("000000000001", "000000000002", first=False, last=False)
-    buffers = Buffers.of(unit).members
-    assert set(buffers) == {
-        "files.csv",
-        "recipients.csv",
-        "comments.csv",
-        "comment_responses.csv",
-        "backup.xml",
-    }
-    export_unit(source, unit, ACCOUNT, encoding("utf-8"), SNAPSHOT, buffers)
-    assert buffers["files.csv"].content.startswith(b"p1v1,")
-    assert buffers["backup.xml"].content.startswith(b"\n<proof>")
-    assert buffers["backup.xml"].content.endswith(b"</version></proof>")
-    assert set(source.queries) == {(table.name, "000000000001", "000000000002") for table in PROOF_TABLES}
-
-
-def test_progress_is_told_after_each_page_and_counts_what_was_written() -> None:
-    told: list[int] = []
-    items = a_small_account()
-    buffers = Buffers.of(Unit()).members
-    source = AccountInMemory(items, page_size=lambda: 1)
-    report = export_unit(source, Unit(), ACCOUNT, encoding("utf-8"), SNAPSHOT, buffers, told.append)
-    written = sum(table.written for table in report.tables.values())
-    assert told == sorted(told)
-    assert len(told) == sum(map(len, items.values()))
-    assert written // 2 < told[-1] <= written
-
-
-def test_a_unit_that_is_told_to_stop_ends_behind_a_proof_and_says_where_to_go_on() -> None:
-    unit = Unit()
-    buffers = Buffers.of(unit).members
-    items = no_items() | {"FILES": [proof(1, 1), proof(1, 2), proof(2), proof(3)]}
-    report = export_unit(
-        AccountInMemory(items, page_size=lambda: 2), unit, ACCOUNT, encoding("utf-8"), SNAPSHOT, buffers,
-        stop=lambda: True,
-    )  # fmt: skip
-    assert report.resume_at == "000000000002#000001"
-    assert report.tables["FILES"].read == 2
-    assert ids(buffers["files.csv"].content) == ["p1v1", "p1v2"]
-    assert buffers["backup.xml"].content.endswith(b"</version></proof>")
-
-
-def test_a_source_that_fails_fails_the_unit_and_names_the_table() -> None:
-    class Failing(AccountInMemory):
-        def pages(
-            self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
-        ) -> Iterator[Page]:
-            yield from super().pages(table, first, before, form)
-            if table is COMMENTS:
-                raise SourceUnavailable(table.name)
-
-    with pytest.raises(SourceUnavailable, match="COMMENTS"):
-        export(Failing(a_small_account()))
-
-
-def test_a_record_that_is_neither_written_nor_left_out_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forget(stream: Stream, end: int) -> None:
-        stream.next = stream._flushed = end
-
-    monkeypatch.setattr(Stream, "advance", forget)
-    with pytest.raises(RecordsUnaccounted, match="ORGANISATION"):
-        export(AccountInMemory(a_small_account()))
-
-
-def peak_of(comments: int) -> int:
-    """The most memory that a proof with so many comments takes, the source's own pages included."""
-
-    class OneProof:
-        def pages(
-            self, table: Table, first: str | None = None, before: str | None = None, form: Form | None = None
-        ) -> Iterator[Page]:
-            del first, before, form
-            if table is FILES:
-                yield page(["000000000001#000001"], table)
-            if table in (COMMENTS, RESPONSES):
-                tail, step = ("#000000000001", 5) if table is RESPONSES else ("", 1)
-                for start in range(0, comments, 100):
-                    numbers = range(start, start + 100, step)
-                    yield page([f"000000000001#000001#{number:012d}{tail}" for number in numbers], table)
-
-    def page(keys: list[str], table: Table) -> Page:
-        none: list[Cell] = [None] * len(keys)
-        columns: list[list[Cell]] = [[f"{column.name} =1, é"] * len(keys) for column in table.columns]
-        return Page(keys, none, none, columns)
-
-    class Counting:
-        written = 0
-
-        def write(self, content: bytes, /) -> None:
-            self.written += len(content)
-
-    sinks = {member: Counting() for member in Unit().members}
-    tracemalloc.start()
-    report = export_unit(OneProof(), Unit(), ACCOUNT, encoding("utf-8"), SNAPSHOT, sinks)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert report.members["comments.csv"].rows == comments
-    assert sinks["backup.xml"].written > comments * 100
-    return peak
-
-
-def test_memory_does_not_grow_with_the_comments_of_a_proof() -> None:
-    peak_of(200)  # warms caches
-    small, large = peak_of(2_000), peak_of(40_000)
-    assert large < small * 1.5  # twenty times the comments; the rest is the collector's timing
 
 
 # --- reports ----------------------------------------------------------------------------------------

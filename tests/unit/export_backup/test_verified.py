@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from functions.export_backup.archive import ArchiveMissing, SegmentDamaged, SegmentMissing
-from functions.export_backup.bucket_errors import BucketRefused, BucketUnavailable
+from functions.export_backup.bucket_errors import BucketUnavailable
 from functions.export_backup.catalogue import TABLES
 from functions.export_backup.event import ForeignEvent
 from functions.export_backup.manifest import manifest
@@ -21,7 +21,7 @@ from functions.export_backup.verification import ArchiveDamaged
 from shared.backup import State
 from shared.store import Superseded
 from tests.unit.export_backup.running_backup import ACCOUNT_ID, OWN, WRITTEN, World, a_world, account_items
-from tests.unit.export_backup.s3_bucket import BUCKET
+from tests.unit.export_backup.s3_bucket import BUCKET, EACH_REFUSAL
 
 Exported = list[dict[str, Any]]
 
@@ -117,10 +117,7 @@ def test_without_its_archive_a_backup_is_not_verified(
         world.take("verify", exported=exported, archive=archive)
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "outcome"),
-    [(503, "SlowDown", BucketUnavailable), (403, "AccessDenied", BucketRefused)],
-)
+@EACH_REFUSAL
 @pytest.mark.parametrize("operation", ["HeadObject", "GetObject"])
 def test_a_bucket_that_does_not_let_it_read_says_whether_to_try_again(
     world: World,

@@ -15,6 +15,7 @@ from shared.backup import Backup, Failure, Person, Reason, State, new_backup
 from shared.languages import Languages
 from shared.link import LinkSigner
 from shared.logs import get_logger
+from shared.mail_claims import MAIL_CLAIM
 from shared.store import BackupStore, failed
 from shared.trail import Trail
 from tests.doubles import make_table
@@ -26,8 +27,7 @@ SENDER = "backups@proofdesk.example"
 TAB = "https://app.proofdesk.example/settings/backups"
 ROLE = "arn:aws:iam::123456789012:role/download"
 ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
-
-
+PAST_CLAIM = MAIL_CLAIM + timedelta(seconds=1)
 ANN = Person("s-1", "Ann", "ann@example.com", "en")
 
 
@@ -125,3 +125,9 @@ class World:
         backup = self.store.find(ACCOUNT, BACKUP)
         assert backup is not None
         return backup.mail and backup.mail.value
+
+
+def simple(request: dict[str, Any]) -> dict[str, Any]:
+    """Subject, headers and body of what SES was asked for."""
+    content: dict[str, Any] = request["Content"]["Simple"]
+    return content

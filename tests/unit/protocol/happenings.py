@@ -16,8 +16,9 @@ from hypothesis.stateful import (
 from functions.request_backup.refusals import MovedOn
 from shared.backup import Backup, State
 from shared.store import Superseded
+from tests.unit.protocol.aws import Aws
 from tests.unit.protocol.processes import DIES_AFTER, DIES_BEFORE, ENDS, GO, LOST, Process, current
-from tests.unit.protocol.service import RETENTION, Aws, Service
+from tests.unit.protocol.service import RETENTION, Service
 from tests.unit.protocol.step_functions import Execution
 from tests.unit.shared.backups_table import TABLE
 

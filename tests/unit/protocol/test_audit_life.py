@@ -24,8 +24,9 @@ from functions.request_backup.refusals import BackupRunning
 from shared.audit import Actor, Entry, Event, Way
 from shared.backup import Person, Reason
 from tests.doubles import aws_in_process
+from tests.unit.protocol.aws import Aws
 from tests.unit.protocol.processes import CUT, DIES_AFTER, DIES_BEFORE, GO, LOST, REFUSED, Process
-from tests.unit.protocol.service import ADMINS, RETENTION, Aws, Service
+from tests.unit.protocol.service import ADMINS, RETENTION, Service
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 ENTERING = ("TransactWriteItems", "PutItem")

@@ -24,9 +24,10 @@ from functions.request_backup.refusals import UnknownBackup
 from functions.request_backup.workflow import Start
 from shared.backup import Backup, MailState, State
 from tests.doubles import aws_in_process
+from tests.unit.protocol.aws import Aws
 from tests.unit.protocol.happenings import Happenings
 from tests.unit.protocol.processes import GO
-from tests.unit.protocol.service import RECORDS, Aws
+from tests.unit.protocol.service import RECORDS
 
 RUNS = int(os.environ.get("PROTOCOL_RUNS", "0"))
 MINUTE = timedelta(minutes=1)

@@ -35,6 +35,7 @@ CLIENT = "4h57k-our-app-client"
 OWN_PAGE = "https://app.example.com"
 SIGN_IN = "https://sign-in.example.com"
 ADMINS = "account-admins"
+NOBODY: dict[str, str | None] = {"cognito:groups": None}
 EXPORT_FUNCTION = "export-function"
 SALES = "sales@proofdesk.example"
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.c2VjcmV0LXRva2Vu.c2lnbmF0dXJl"

@@ -26,6 +26,7 @@ from tests.unit.shared.backups_table import TWICE, BackupsTable, next_backup_id
 AWS_ACCOUNT, REGION = "123456789012", "eu-west-1"
 EXPORT, NOTIFY = "export-function", "notify-function"
 ARCHIVE = {"bytes": 142_950, "records": 12, "replaced": 0}
+WORKFLOW_THROTTLED = (400, "ThrottlingException")
 SILENCE = LEASE + timedelta(minutes=1)
 """After so long without a sign of life every lease has run out: they end with a full minute."""
 
@@ -193,3 +194,9 @@ def schedule_event(source: str = "aws.events") -> dict[str, Any]:
         "resources": [f"arn:aws:events:{REGION}:{AWS_ACCOUNT}:rule/every-five-minutes"],
         "detail": {},
     }
+
+
+def ended(world: SweepWorld, backup: Backup) -> Backup:
+    found = world.store.find(backup.account_id, backup.id)
+    assert found is not None
+    return found

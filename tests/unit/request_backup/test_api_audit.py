@@ -11,11 +11,9 @@ from functions.request_backup.desk import AUDIT_PAGE, LINK_SECONDS
 from shared.backup import Failure, Reason
 from shared.link import end_of
 from shared.moments import from_text, to_text
-from tests.unit.request_backup.api_world import CLIENT, ApiWorld, claims_of
-from tests.unit.shared.backups_table import BOB, next_account_id
+from tests.unit.request_backup.api_world import CLIENT, NOBODY, ApiWorld, claims_of
+from tests.unit.shared.backups_table import BOB, THROTTLED, next_account_id
 
-THROTTLED = (400, "ProvisionedThroughputExceededException")
-NOBODY: dict[str, str | None] = {"cognito:groups": None}
 ANN = {"id": claims_of("1")["sub"], "name": "Ann"}
 BO = {"id": "sub-of-bo", "name": "Bo"}
 

@@ -13,11 +13,9 @@ import pytest
 from shared.backup import Backup, State
 from shared.moments import to_text
 from shared.store import Superseded, cancelled
-from tests.unit.request_backup.api_world import EXPORT_FUNCTION, ApiWorld, claims_of
-from tests.unit.shared.backups_table import ANN, BOB
+from tests.unit.request_backup.api_world import EXPORT_FUNCTION, NOBODY, ApiWorld, claims_of
+from tests.unit.shared.backups_table import ANN, BOB, THROTTLED
 
-THROTTLED = (400, "ProvisionedThroughputExceededException")
-NOBODY: dict[str, str | None] = {"cognito:groups": None}
 RUNNING, READY = {"expect": "running"}, {"expect": "ready"}
 
 

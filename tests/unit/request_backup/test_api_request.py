@@ -12,9 +12,7 @@ import pytest
 from shared.backup import Reason, State
 from shared.moments import to_text
 from tests.unit.request_backup.api_world import CLIENT, SALES, ApiWorld, claims_of
-from tests.unit.shared.backups_table import next_account_id
-
-THROTTLED = (400, "ProvisionedThroughputExceededException")
+from tests.unit.shared.backups_table import THROTTLED, next_account_id
 
 
 def pending_of(world: ApiWorld, account: str) -> Any:

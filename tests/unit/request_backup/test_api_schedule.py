@@ -9,13 +9,12 @@ import pytest
 
 from shared.moments import to_text
 from shared.schedule import Every, Rhythm
-from tests.unit.request_backup.api_world import ApiWorld, claims_of
+from tests.unit.request_backup.api_world import NOBODY, ApiWorld, claims_of
 from tests.unit.shared.backups_table import next_account_id
 
 DAILY = {"every": "daily", "at": "02:30", "zone": "Europe/Amsterdam"}
 WEEKLY = {"every": "weekly", "at": "23:59", "zone": "UTC", "weekday": 7, "keep": 4}
 MONTHLY = {"every": "monthly", "at": "00:00", "zone": "America/St_Johns", "day": 31, "keep": None}
-NOBODY: dict[str, str | None] = {"cognito:groups": None}
 
 
 def put(world: ApiWorld, account: str, body: object, **claims: str | None) -> Any:

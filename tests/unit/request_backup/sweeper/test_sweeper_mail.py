@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from botocore.exceptions import ClientError
 
 from functions.request_backup.sweeper import OWED_FOR, SweepIncomplete
 from shared.backup import Backup, MailState
-from tests.doubles import aws_in_process, log_of
-from tests.unit.request_backup.sweep_world import SweepWorld
-from tests.unit.shared.backups_table import ANN, BOB, next_account_id
-
-THROTTLED = (400, "ProvisionedThroughputExceededException")
-
-
-@pytest.fixture
-def world() -> Iterator[SweepWorld]:
-    with log_of("sweep_backups") as log, aws_in_process():
-        yield SweepWorld(log)
-
-
-@pytest.fixture
-def account() -> str:
-    return next_account_id()
-
-
-def ended(world: SweepWorld, backup: Backup) -> Backup:
-    found = world.store.find(backup.account_id, backup.id)
-    assert found is not None
-    return found
+from tests.unit.request_backup.sweep_world import SweepWorld, ended
+from tests.unit.shared.backups_table import ANN, BOB, THROTTLED
 
 
 def swept(world: SweepWorld, account: str) -> Backup:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from functions.request_backup.sweep_event import ExecutionEnded, ForeignEvent, T
 from functions.request_backup.sweeper import SweepIncomplete
 from shared.backup import Backup
 from shared.environment import SettingMissing
-from tests.doubles import aws_in_process, log_of
 from tests.unit.request_backup.sweep_world import (
     EXPORT,
     NOTIFY,
@@ -34,12 +32,6 @@ class Context:
     memory_limit_in_mb = 256
     invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:sweep_backups"
     aws_request_id = "r-1"
-
-
-@pytest.fixture
-def world() -> Iterator[SweepWorld]:
-    with log_of("sweep_backups") as log, aws_in_process():
-        yield SweepWorld(log)
 
 
 @pytest.fixture
