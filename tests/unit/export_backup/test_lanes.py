@@ -235,9 +235,10 @@ def test_an_interrupt_of_work_is_its_callers() -> None:
 
 
 def test_long_work_sees_that_something_else_has_failed() -> None:
-    lanes, ended = Lanes(2, 10), threading.Event()
+    lanes, begun, ended = Lanes(2, 10), threading.Event(), threading.Event()
 
     def work() -> None:
+        begun.set()
         try:
             while True:
                 lanes.still_wanted()
@@ -246,6 +247,7 @@ def test_long_work_sees_that_something_else_has_failed() -> None:
             raise
 
     lanes.hand_over("long", work)
+    assert begun.wait(10)  # what has not begun when something fails never does
     lanes.hand_over("short", refuse)
     with pytest.raises(Refused):
         lanes.finish()
